@@ -1,0 +1,60 @@
+# Rollcall on one machine. `make` alone says what there is.
+SHELL := /bin/sh
+MAKEFLAGS += --no-print-directory
+
+# The first Python at hand that is 3.11 or later and can make virtual environments; or name one: make PYTHON=python3.13 ...
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
+	$$python -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$python && break; done)
+SETUP = @test -n "$(PYTHON)" || { echo "No Python 3.11 or later with venv was found: install one (Debian: python3 python3-venv), or name it with make PYTHON=..."; exit 1; }; \
+	$(PYTHON) tools/setup.py
+RUN := .venv/bin/python
+PYTEST := $(RUN) -m pytest -q
+
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install everything into .venv and .local (a second time: nothing to do)
+	$(SETUP)
+
+up: ## run the whole stack here; .local/stack.json says where
+	$(SETUP) dev ministack sam
+	@$(RUN) tools/stack.py up
+
+down: ## stop it and forget its data
+	@test ! -x $(RUN) || $(RUN) tools/stack.py down
+
+status: ## what runs
+	@test ! -x $(RUN) && echo "Nothing is set up: run make up." || $(RUN) tools/stack.py status
+
+demo: up ## the main job as a story, on the stack (starts it)
+	@$(RUN) -m demo .local/stack.json
+
+test: setup ## every test that needs no other tools; starts the stack for the flows
+	@$(PYTEST) tests/unit tests/property tests/contract tests/template tests/faults
+	@$(RUN) tools/stack.py up
+	@$(PYTEST) tests/integration tests/e2e
+
+test-long: up ## long runs, and what needs LibreOffice or Chromium (fails where they are missing)
+	@$(PYTEST) -m long tests
+
+bench: up ## how fast, in figures
+	@$(PYTEST) tests/benchmarks
+
+lint: ## format, lint, types, import rules, lock files
+	$(SETUP) dev
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+lock: ## renew the lock files from requirements/*.in
+	$(SETUP) lock
+	@$(PYTHON) tools/lock.py
+
+clean: down ## remove what was installed, built and written here
+	rm -rf .venv .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -prune -exec rm -r {} +
+
+.PHONY: help setup up down status demo test test-long bench lint lock clean
