@@ -1,0 +1,1 @@
+"""Rollcall keeps a membership hub in step with a client's HR system."""

@@ -1,0 +1,1 @@
+"""Keyed hashes, tombstones, erasure."""

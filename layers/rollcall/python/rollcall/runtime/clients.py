@@ -1,0 +1,66 @@
+"""AWS clients, made on first use, with short time-outs: the defaults wait longer than our functions live."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_s3 import S3Client
+    from types_boto3_secretsmanager import SecretsManagerClient
+    from types_boto3_sesv2 import SESV2Client
+    from types_boto3_sqs import SQSClient
+
+_QUICK = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3})
+_TABLES = Config(
+    connect_timeout=1, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}, max_pool_connections=32
+)
+_FILES = Config(
+    connect_timeout=2,
+    read_timeout=30,
+    retries={"mode": "standard", "total_max_attempts": 4},
+    signature_version="s3v4",
+    s3={"addressing_style": "path"},
+)
+# One attempt: a retried send is a second mail (reliability I25).
+_ONCE = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 1})
+
+
+@cache
+def dynamodb() -> DynamoDBClient:
+    """Return the DynamoDB client."""
+    return boto3.client("dynamodb", config=_TABLES)
+
+
+@cache
+def sqs() -> SQSClient:
+    """Return the SQS client."""
+    return boto3.client("sqs", config=_QUICK)
+
+
+@cache
+def s3() -> S3Client:
+    """Return the S3 client."""
+    return boto3.client("s3", config=_FILES)
+
+
+@cache
+def secretsmanager() -> SecretsManagerClient:
+    """Return the Secrets Manager client."""
+    return boto3.client("secretsmanager", config=_QUICK)
+
+
+@cache
+def sesv2() -> SESV2Client:
+    """Return the SES client: one attempt on the wire."""
+    return boto3.client("sesv2", config=_ONCE)
+
+
+def reset() -> None:
+    """Forget all clients, so that the next use makes new ones (tests)."""
+    for make in (dynamodb, sqs, s3, secretsmanager, sesv2):
+        make.cache_clear()

@@ -1,0 +1,356 @@
+"""DynamoDB in plain Python values: items, conditions, transactions, and what their failures mean.
+
+Items are dicts of str, int, float, bool, None, list and dict. Expressions name attributes as ``#name`` and values
+as ``:name``; the name map is derived from the expression, so reserved words need no care.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rollcall.runtime import clients
+from rollcall.runtime.errors import TransientError
+from rollcall.runtime.settings import env
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from types_boto3_dynamodb import DynamoDBClient
+
+Plain = Any
+Item = dict[str, Any]
+MAX_ACTIONS = 100
+MAX_READS = 8
+SERVER_FAULT = 500
+MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
+
+_NAME = re.compile(r"#(\w+)")
+_PASSING = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "ProvisionedThroughputExceeded",
+        "RequestLimitExceeded",
+        "ThrottlingException",
+        "ThrottlingError",
+        "InternalServerError",
+        "ServiceUnavailable",
+        "TransactionConflictException",
+        "TransactionConflict",
+        "TransactionInProgressException",
+    }
+)
+
+
+class ConditionFailedError(Exception):
+    """A condition did not hold.
+
+    Attributes
+    ----------
+    failed
+        Positions of the actions whose condition failed (0 for a single write).
+    old
+        What lies there now, position → item, where it was asked for.
+    """
+
+    def __init__(self, failed: tuple[int, ...], old: Mapping[int, Item]) -> None:
+        super().__init__(f"the conditions of the actions {failed} did not hold")
+        self.failed = failed
+        self.old = old
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One write: of its own, or as a part of a transaction.
+
+    Attributes
+    ----------
+    verb
+        ``Put``, ``Update``, ``Delete`` or ``ConditionCheck``.
+    request
+        The request as the DynamoDB API wants it.
+    """
+
+    verb: str
+    request: dict[str, Any]
+
+
+def to_value(value: Plain) -> dict[str, Any]:
+    """Turn a plain value into DynamoDB's form."""
+    match value:
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
+        case str():
+            return {"S": value}
+        case int() | float():
+            return {"N": str(value)}
+        case dict():
+            return {"M": {key: to_value(inner) for key, inner in value.items()}}
+        case list() | tuple():
+            return {"L": [to_value(inner) for inner in value]}
+        case _:
+            msg = f"a {type(value).__name__} cannot be stored"
+            raise TypeError(msg)
+
+
+def from_value(value: Mapping[str, Any]) -> Plain:
+    """Turn DynamoDB's form into a plain value."""
+    ((kind, inner),) = value.items()
+    match kind:
+        case "NULL":
+            return None
+        case "N":
+            return float(inner) if "." in inner or "e" in inner.lower() else int(inner)
+        case "M":
+            return {key: from_value(item) for key, item in inner.items()}
+        case "L":
+            return [from_value(item) for item in inner]
+        case "S" | "BOOL":
+            return inner
+        case _:
+            msg = f"the type {kind} is not one that we store"
+            raise TypeError(msg)
+
+
+def to_item(plain: Item) -> dict[str, Any]:
+    """Turn a plain item into DynamoDB's form."""
+    return {key: to_value(value) for key, value in plain.items()}
+
+
+def from_item(item: Mapping[str, Any]) -> Item:
+    """Turn an item in DynamoDB's form into a plain one."""
+    return {key: from_value(value) for key, value in item.items()}
+
+
+def _expressions(values: Mapping[str, Plain] | None, *expressions: str) -> dict[str, Any]:
+    found = {f"#{name}": name for text in expressions for name in _NAME.findall(text)}
+    request: dict[str, Any] = {}
+    if found:
+        request["ExpressionAttributeNames"] = found
+    if values:
+        request["ExpressionAttributeValues"] = {f":{key}": to_value(value) for key, value in values.items()}
+    return request
+
+
+def put_action(table: str, item: Item, condition: str = "", values: Mapping[str, Plain] | None = None) -> Action:
+    """Return a put of a whole item. ``table`` is the name of the variable that holds the table's name."""
+    request = {"TableName": env(table), "Item": to_item(item), **_expressions(values, condition)}
+    return _with_condition("Put", request, condition)
+
+
+def update_action(
+    table: str, pk: str, sk: str, update: str, *, condition: str = "", values: Mapping[str, Plain] | None = None
+) -> Action:
+    """Return an update by expression, such as ``SET #state = :state REMOVE #due_pk``."""
+    request = {
+        "TableName": env(table),
+        "Key": to_item({"pk": pk, "sk": sk}),
+        "UpdateExpression": update,
+        **_expressions(values, update, condition),
+    }
+    return _with_condition("Update", request, condition)
+
+
+def delete_action(
+    table: str, pk: str, sk: str = "-", condition: str = "", values: Mapping[str, Plain] | None = None
+) -> Action:
+    """Return a delete of one item."""
+    request = {"TableName": env(table), "Key": to_item({"pk": pk, "sk": sk}), **_expressions(values, condition)}
+    return _with_condition("Delete", request, condition)
+
+
+def check_action(table: str, pk: str, sk: str, condition: str, values: Mapping[str, Plain] | None = None) -> Action:
+    """Return a check that writes nothing; only for transactions."""
+    request = {"TableName": env(table), "Key": to_item({"pk": pk, "sk": sk}), **_expressions(values, condition)}
+    return _with_condition("ConditionCheck", request, condition)
+
+
+def _with_condition(verb: str, request: dict[str, Any], condition: str) -> Action:
+    if condition:
+        request["ConditionExpression"] = condition
+        request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+    return Action(verb, request)
+
+
+def write(actions: Sequence[Action]) -> None:
+    """Carry out the actions: one as a single write, several as one transaction; all or nothing.
+
+    Raises
+    ------
+    ConditionFailedError
+        If a condition did not hold; nothing was written.
+    TransientError
+        On throttling, contention, time-outs and faults of AWS; it may or may not have been written.
+    """
+    if not actions:
+        return
+    if len(actions) > MAX_ACTIONS:
+        msg = f"{len(actions)} actions do not fit into one transaction"
+        raise ValueError(msg)
+    client = clients.dynamodb()
+    try:
+        if len(actions) == 1 and actions[0].verb != "ConditionCheck":
+            _write_one(client, actions[0])
+        else:
+            items: Any = [{action.verb: action.request} for action in actions]
+            client.transact_write_items(TransactItems=items)
+    except ClientError as exc:
+        raise _translate(exc) from exc
+    except BotoCoreError as exc:
+        raise TransientError from exc
+
+
+def _write_one(client: DynamoDBClient, action: Action) -> None:
+    match action.verb:
+        case "Put":
+            client.put_item(**action.request)
+        case "Update":
+            client.update_item(**action.request)
+        case _:
+            client.delete_item(**action.request)
+
+
+def _translate(exc: ClientError) -> Exception:
+    code = exc.response.get("Error", {}).get("Code", "")
+    response: dict[str, Any] = dict(exc.response)
+    if code == "ConditionalCheckFailedException":
+        old = response.get("Item")
+        return ConditionFailedError((0,), {0: from_item(old)} if old else {})
+    if code == "TransactionCanceledException":
+        reasons = response.get("CancellationReasons", [])
+        codes = [reason.get("Code") for reason in reasons]
+        failed = tuple(n for n, reason in enumerate(codes) if reason == "ConditionalCheckFailed")
+        if failed:
+            old = {n: from_item(reasons[n]["Item"]) for n in failed if reasons[n].get("Item")}
+            return ConditionFailedError(failed, old)
+        if any(reason in _PASSING for reason in codes):
+            return TransientError()
+    return TransientError() if _is_passing(exc) else exc
+
+
+def _is_passing(exc: ClientError) -> bool:
+    status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return exc.response.get("Error", {}).get("Code", "") in _PASSING or status >= SERVER_FAULT
+
+
+def get(table: str, pk: str, sk: str = "-", *, consistent: bool = True) -> Item | None:
+    """Read one item, strongly consistent unless said otherwise.
+
+    Raises
+    ------
+    TransientError
+        On throttling, time-outs and faults of AWS.
+    """
+    try:
+        answer = clients.dynamodb().get_item(
+            TableName=env(table), Key=to_item({"pk": pk, "sk": sk}), ConsistentRead=consistent
+        )
+    except ClientError as exc:
+        raise _translate(exc) from exc
+    except BotoCoreError as exc:
+        raise TransientError from exc
+    found = answer.get("Item")
+    return from_item(found) if found else None
+
+
+def get_many(table: str, keys: Iterable[tuple[str, str]], *, consistent: bool = True) -> dict[tuple[str, str], Item]:
+    """Read items by key, 100 at a time, and return those that exist."""
+    found: dict[tuple[str, str], Item] = {}
+    wanted = list(dict.fromkeys(keys))
+    name = env(table)
+    for start in range(0, len(wanted), 100):
+        request: Any = {
+            name: {
+                "Keys": [to_item({"pk": pk, "sk": sk}) for pk, sk in wanted[start : start + 100]],
+                "ConsistentRead": consistent,
+            }
+        }
+        tries = 0
+        while request:
+            tries += 1
+            if tries > MAX_READS:
+                raise TransientError
+            try:
+                answer = clients.dynamodb().batch_get_item(RequestItems=request)
+            except ClientError as exc:
+                raise _translate(exc) from exc
+            except BotoCoreError as exc:
+                raise TransientError from exc
+            for raw in answer.get("Responses", {}).get(name, []):
+                item = from_item(raw)
+                found[item["pk"], item["sk"]] = item
+            request = answer.get("UnprocessedKeys")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a query: plain items, and the position to go on from (``None`` at the end)."""
+
+    items: list[Item]
+    next_position: Item | None
+
+
+def query(
+    table: str,
+    pk: str,
+    *,
+    index: str = "",
+    condition: str = "",
+    values: Mapping[str, Plain] | None = None,
+    forward: bool = True,
+    limit: int = 1000,
+    start: Item | None = None,
+    consistent: bool = False,
+) -> Page:
+    """Query one partition of a table or index.
+
+    ``condition`` speaks of the sort key, such as ``begins_with(#sk, :prefix)`` or ``#due_sk < :now``.
+    """
+    key = f"{index}_pk" if index else "pk"
+    expression = f"#{key} = :pk" + (f" AND {condition}" if condition else "")
+    request: dict[str, Any] = {
+        "TableName": env(table),
+        "KeyConditionExpression": expression,
+        "ScanIndexForward": forward,
+        "Limit": limit,
+        **_expressions({"pk": pk, **(values or {})}, expression),
+    }
+    if index:
+        request["IndexName"] = index
+    elif consistent:
+        request["ConsistentRead"] = True
+    if start:
+        request["ExclusiveStartKey"] = to_item(start)
+    try:
+        answer = clients.dynamodb().query(**request)
+    except ClientError as exc:
+        raise _translate(exc) from exc
+    except BotoCoreError as exc:
+        raise TransientError from exc
+    last = answer.get("LastEvaluatedKey")
+    return Page([from_item(item) for item in answer.get("Items", [])], from_item(last) if last else None)
+
+
+def query_all(
+    table: str,
+    pk: str,
+    *,
+    index: str = "",
+    condition: str = "",
+    values: Mapping[str, Plain] | None = None,
+    consistent: bool = False,
+) -> Iterator[Item]:
+    """Yield every item of one partition, page after page; memory holds one page."""
+    start: Item | None = None
+    while True:
+        page = query(table, pk, index=index, condition=condition, values=values, start=start, consistent=consistent)
+        yield from page.items
+        start = page.next_position
+        if start is None:
+            return

@@ -1,0 +1,69 @@
+"""Lists by hub, spread over 16 shards of an index: a page is the best of all shards, and the cursor one position."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rollcall.runtime import dynamo
+from rollcall.runtime.ids import SHARDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Item = dict[str, Any]
+
+
+def page(
+    table: str,
+    hub_id: str,
+    index: str,
+    *,
+    limit: int,
+    cursor: str = "",
+    newest_first: bool = False,
+    keep: Callable[[Item], bool] | None = None,
+) -> tuple[list[Item], str | None]:
+    """Return up to ``limit`` items of the hub in the order of the index, and the cursor of the next page.
+
+    Parameters
+    ----------
+    cursor
+        Sort key of the last item of the page before; empty for the first page.
+    keep
+        Filter; items it refuses do not count. A page may then hold fewer items than there are, never too many.
+    """
+    field = f"{index}_sk"
+    condition, values = "", {}
+    if cursor:
+        condition = f"#{field} {'<' if newest_first else '>'} :cursor"
+        values = {"cursor": cursor}
+    found: list[Item] = []
+    more = False
+    horizon: list[str] = []
+    for shard in range(SHARDS):
+        answer = dynamo.query(
+            table,
+            f"{hub_id}#{shard}",
+            index=index,
+            condition=condition,
+            values=values,
+            forward=not newest_first,
+            limit=limit + 1,
+        )
+        found += answer.items
+        if answer.next_position is not None:
+            more = True
+            horizon.append(str(answer.items[-1][field]) if answer.items else cursor)
+    found.sort(key=lambda item: str(item[field]), reverse=newest_first)
+    if horizon:
+        # Beyond the nearest end of a shard's page there may be items that were not read.
+        end = max(horizon) if newest_first else min(horizon)
+        found = [item for item in found if (item[field] >= end if newest_first else item[field] <= end)]
+    kept: list[Item] = []
+    for item in found:
+        if keep is None or keep(item):
+            kept.append(item)
+            if len(kept) == limit:
+                last = item is found[-1]
+                return kept, str(item[field]) if more or not last else None
+    return kept, str(found[-1][field]) if more and found else None

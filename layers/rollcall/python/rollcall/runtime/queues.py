@@ -1,0 +1,81 @@
+"""SQS: pointers out, batches in. A message holds ids only, never personal data."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rollcall.runtime import clients
+from rollcall.runtime.errors import TransientError
+from rollcall.runtime.observability import describe, log
+from rollcall.runtime.settings import env
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+Pointer = dict[str, Any]
+
+
+def send(queue: str, pointer: Mapping[str, Any]) -> None:
+    """Send one pointer; ``queue`` is the name of the variable that holds the queue's URL.
+
+    The message's group is the hub, so that one hub's flood does not delay another (fair queues).
+
+    Raises
+    ------
+    TransientError
+        If SQS did not take it.
+    """
+    try:
+        clients.sqs().send_message(
+            QueueUrl=env(queue),
+            MessageBody=json.dumps(pointer, separators=(",", ":")),
+            MessageGroupId=str(pointer["hub_id"]),
+        )
+    except (ClientError, BotoCoreError) as exc:
+        raise TransientError from exc
+
+
+def send_many(queue: str, pointers: Iterable[Mapping[str, Any]]) -> None:
+    """Send pointers, ten at a time. The answer 200 may still name messages that were not taken.
+
+    Raises
+    ------
+    TransientError
+        If any was not taken; others may have been sent, which is harmless since every message may come twice.
+    """
+    waiting = list(pointers)
+    for start in range(0, len(waiting), 10):
+        entries: Any = [
+            {
+                "Id": str(n),
+                "MessageBody": json.dumps(pointer, separators=(",", ":")),
+                "MessageGroupId": str(pointer["hub_id"]),
+            }
+            for n, pointer in enumerate(waiting[start : start + 10])
+        ]
+        try:
+            answer = clients.sqs().send_message_batch(QueueUrl=env(queue), Entries=entries)
+        except (ClientError, BotoCoreError) as exc:
+            raise TransientError from exc
+        if answer.get("Failed"):
+            raise TransientError
+
+
+def process(event: Mapping[str, Any], handle: Callable[[Any], None]) -> dict[str, Any]:
+    """Hand the decoded body of every SQS record to ``handle`` and report those that failed, and only those.
+
+    A failure is logged by kind and place, without its message, which could hold personal data. The failed records
+    return after the visibility time-out and end in the dead-letter queue, which has an alarm.
+    """
+    failures: list[dict[str, str]] = []
+    for record in event["Records"]:
+        try:
+            handle(json.loads(record["body"]))
+        except Exception as exc:  # noqa: BLE001 - one record's failure must not fail the others
+            failures.append({"itemIdentifier": record["messageId"]})
+            attempt = int(record.get("attributes", {}).get("ApproximateReceiveCount", "1"))
+            log.error("record_failed", **describe(exc), attempt=attempt)
+    return {"batchItemFailures": failures}

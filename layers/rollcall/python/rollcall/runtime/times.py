@@ -1,0 +1,36 @@
+"""Times: aware UTC datetimes in code, RFC 3339 with milliseconds in items and JSON."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """Return the current time in UTC. The only clock of the application; pure code takes times as arguments."""
+    return datetime.now(UTC)
+
+
+def to_text(moment: datetime) -> str:
+    """Write a time as ``2026-10-05T08:01:12.101Z``. Microseconds are cut, so text order is time order.
+
+    Raises
+    ------
+    ValueError
+        For a naive datetime.
+    """
+    if moment.tzinfo is None:
+        msg = "a time needs a zone"
+        raise ValueError(msg)
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def from_text(text: str) -> datetime:
+    """Read a time as vendors write it: ISO 8601 with ``T`` or a space; without a zone it is UTC.
+
+    Raises
+    ------
+    ValueError
+        If it is not a time.
+    """
+    moment = datetime.fromisoformat(text.strip())
+    return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).astimezone(UTC)
