@@ -1,0 +1,1 @@
+"""What the directory says about people: events, the merge, and the event log."""

@@ -1,0 +1,91 @@
+"""The directory event: what a source tells us about one person, whatever system it is. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What happened to the person, in the words of the product."""
+
+    ADDED = "added"
+    UPDATED = "updated"
+    DEACTIVATED = "deactivated"
+    REACTIVATED = "reactivated"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Stamp:
+    """When a value was set, and by which event: the order of the merge.
+
+    ``at`` is RFC 3339 text with milliseconds, so comparing stamps compares times; equal times are ordered by event id.
+    """
+
+    at: str
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryEvent:
+    """One event about one person.
+
+    Attributes
+    ----------
+    event_id
+        Ours: ``runtime.ids.event_id(source_id, name the source gives it)``.
+    source_id, external_id
+        Who says it, about whom. The person's key is the keyed hash of both.
+    kind
+        What happened. ``ADDED``, ``UPDATED`` and ``REACTIVATED`` may carry values; so may the others.
+    occurred_at
+        RFC 3339 text with milliseconds: the source's own time, else the time of receipt, frozen here.
+    fields
+        Core fields ``email``, ``first_name``, ``last_name``, ``locale``, ``time_zone``, ``end_date``: text, or ``None``
+        to clear. A field that is not mentioned is not in the mapping.
+    attributes
+        HRIS field name → text, several texts, or ``None`` to clear.
+    groups
+        Group name → member of it or not; has its own stamps, which completeness does not reach.
+    complete
+        The event carries the whole record: fields and attributes it does not mention are gone.
+    active
+        What the record says about activity beside the kind: ``True``, ``False`` or unknown.
+    """
+
+    event_id: str
+    source_id: str
+    external_id: str
+    kind: Kind
+    occurred_at: str
+    fields: dict[str, str | None] = field(default_factory=dict)
+    attributes: dict[str, str | tuple[str, ...] | None] = field(default_factory=dict)
+    groups: dict[str, bool] = field(default_factory=dict)
+    complete: bool = False
+    active: bool | None = None
+
+    @property
+    def stamp(self) -> Stamp:
+        """The stamp this event sets its values with."""
+        return Stamp(self.occurred_at, self.event_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """An event that is genuine and of no use to us: recorded, answered 2xx.
+
+    Attributes
+    ----------
+    event_id
+        As for ``DirectoryEvent``.
+    reason
+        Stable code: ``unused_type``, ``whole_source``, ``test``, ...
+    detail
+        One sentence for the HR admin; no personal data.
+    """
+
+    event_id: str
+    source_id: str
+    reason: str
+    detail: str

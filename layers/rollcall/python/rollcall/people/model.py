@@ -1,0 +1,200 @@
+"""What is stored of persons, of addresses and of received events. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from rollcall.people.events import DirectoryEvent, Kind, Stamp
+from rollcall.people.merge import Cell, Person
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Item = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRecord:
+    """A person as stored.
+
+    Attributes
+    ----------
+    rev
+        Counts writes; 0 means that nothing is stored yet.
+    member_id
+        The member this person is, if they are one.
+    address_id
+        The address this person holds: that of their e-mail, unless somebody else has it.
+    """
+
+    person_id: str
+    person: Person
+    rev: int = 0
+    member_id: str | None = None
+    address_id: str | None = None
+
+
+class Barred(StrEnum):
+    """Why nobody may be invited at an address."""
+
+    DEACTIVATED = "deactivated"
+    DELETED = "deleted"
+    ERASED = "erased"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The person of one source who has the address as their e-mail."""
+
+    person_id: str
+    barred: Barred | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Whose e-mail address this is, and whether mail may go to it.
+
+    Attributes
+    ----------
+    holders
+        Source id → who holds it there.
+    erased
+        Its holder was erased: only an admin may let somebody else have it.
+    suppressed
+        ``bounced`` or ``complained``: nothing more is sent.
+    """
+
+    address_id: str
+    rev: int = 0
+    holders: Mapping[str, Holder] = field(default_factory=dict)
+    member_id: str | None = None
+    erased: bool = False
+    suppressed: str | None = None
+
+    @property
+    def barred(self) -> Barred | None:
+        """Why nobody may be invited here: because of any of its holders."""
+        if self.erased:
+            return Barred.ERASED
+        reasons = {holder.barred for holder in self.holders.values()}
+        return next((reason for reason in (Barred.DELETED, Barred.DEACTIVATED) if reason in reasons), None)
+
+
+class EventState(StrEnum):
+    """What became of a directory event."""
+
+    NEW = "new"
+    APPLIED = "applied"
+    NO_CHANGE = "no_change"
+    HELD = "held"
+    IGNORED = "ignored"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an event did and why.
+
+    Attributes
+    ----------
+    reason
+        Stable code: ``person_created``, ``person_changed``, ``older``, ``erased``, ``address_taken``, ...
+    detail
+        One sentence for the HR admin; no personal data.
+    """
+
+    state: EventState
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """A directory event in the event log."""
+
+    event_id: str
+    source_id: str
+    state: EventState
+    reason: str
+    detail: str
+    received_at: str
+    settled_at: str | None = None
+    person_id: str | None = None
+    event: DirectoryEvent | None = field(default=None, repr=False)
+
+
+def event_to_item(event: DirectoryEvent) -> Item:
+    """Return the event as a plain dict."""
+    return {
+        "event_id": event.event_id,
+        "source_id": event.source_id,
+        "external_id": event.external_id,
+        "kind": str(event.kind),
+        "occurred_at": event.occurred_at,
+        "fields": dict(event.fields),
+        "attributes": {name: _plain(value) for name, value in event.attributes.items()},
+        "groups": dict(event.groups),
+        "complete": event.complete,
+        "active": event.active,
+    }
+
+
+def event_from_item(item: Item) -> DirectoryEvent:
+    """Read an event from its plain dict."""
+    attributes = {name: _value(value) for name, value in item["attributes"].items()}
+    return DirectoryEvent(**{**item, "kind": Kind(item["kind"]), "attributes": attributes})
+
+
+def person_to_item(person: Person) -> Item:
+    """Return the person as a plain dict; names that are used often are short, since every byte is paid for."""
+    if person.erased:
+        return {"source_id": person.source_id, "erased": True}
+    stamps = {name: _stamp(getattr(person, name)) for name in _REGISTERS if getattr(person, name) is not None}
+    return {
+        "source_id": person.source_id,
+        "external_id": person.external_id,
+        "f": _cells(person.fields),
+        "a": _cells(person.attributes),
+        "g": _cells(person.groups),
+        **stamps,
+    }
+
+
+def person_from_item(item: Item) -> Person:
+    """Read a person from its plain dict."""
+    if item.get("erased"):
+        return Person(source_id=item["source_id"], external_id="", erased=True)
+    stamps: dict[str, Any] = {name: Stamp(*item[name]) for name in _REGISTERS if item.get(name)}
+    return Person(
+        source_id=item["source_id"],
+        external_id=item["external_id"],
+        fields=_read_cells(item["f"]),
+        attributes=_read_cells(item["a"]),
+        groups=_read_cells(item["g"]),
+        **stamps,
+    )
+
+
+_REGISTERS = ("floor", "activated", "deactivated", "deleted", "restored")
+
+
+def _stamp(stamp: Stamp) -> list[str]:
+    return [stamp.at, stamp.event_id]
+
+
+def _cells(cells: Mapping[str, Cell]) -> Item:
+    return {name: [_plain(cell.value), cell.stamp.at, cell.stamp.event_id] for name, cell in cells.items()}
+
+
+def _read_cells(item: Item) -> dict[str, Cell]:
+    return {name: Cell(_value(value), Stamp(at, event_id)) for name, (value, at, event_id) in item.items()}
+
+
+def _plain(value: str | tuple[str, ...] | None) -> str | list[str] | None:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _value(value: str | list[str] | None) -> str | tuple[str, ...] | None:
+    return tuple(value) if isinstance(value, list) else value
