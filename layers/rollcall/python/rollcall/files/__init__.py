@@ -1,0 +1,1 @@
+"""CSV dialects, encodings, formula-safe cells, streaming from and to S3."""

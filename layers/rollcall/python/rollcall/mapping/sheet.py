@@ -1,0 +1,324 @@
+"""The data mapping table as the sheet that admins know: read, resolve against the catalogue, write. Pure on streams.
+
+Header in row 1. Columns by position: B HRIS field, C HRIS attribute (value), E hub type (``Role``, ``Segment``,
+``Profile field``), F hub field, G hub attribute, H visibility; A and D are free. An empty B is the field above. ``*``
+in C is any value, ``*`` in G takes the value over. A row with nothing in E to H is not decided yet and makes no rule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import TYPE_CHECKING, BinaryIO
+
+from rollcall.files.cells import csv_lines, restore
+from rollcall.files.dialect import refusal
+from rollcall.files.rows import Limits, read_records
+from rollcall.mapping.table import ANY, MappingTable, OptionTarget, ProfileTarget, RoleTarget, Rule, Target
+from rollcall.runtime.errors import Fault, MalformedError
+from rollcall.segments.model import Option, Role, Segment, Visibility, normalise
+from rollcall.segments.options import clean_label
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from rollcall.segments.model import Catalogue
+
+LIMITS = Limits(rows=20_000)
+HEADER = ("Note", "HRIS field", "HRIS attribute", "", "Hub type", "Hub field", "Hub attribute", "Visibility")
+ROLE, SEGMENT, PROFILE = "Role", "Segment", "Profile field"
+MAX_TEXT = 200
+_COLUMNS = "ABCDEFGH"
+_TYPES = {normalise(word): kind for kind in (ROLE, SEGMENT, PROFILE) for word in (kind, f"{kind}s")}
+_VISIBILITIES = {str(visibility): visibility for visibility in Visibility}
+_OUT = "→"  # an arrow of plain characters would begin like a formula
+
+
+@dataclass(frozen=True, slots=True)
+class SheetRow:
+    """One rule as written.
+
+    Attributes
+    ----------
+    kind
+        ``ROLE``, ``SEGMENT`` or ``PROFILE``.
+    name
+        Segment or profile field; empty for a role.
+    label
+        Role, option, text of the profile field, or ``*``.
+    visibility
+        Of the segment, where the row says so.
+    """
+
+    row: int
+    field: str
+    value: str
+    kind: str
+    name: str
+    label: str
+    visibility: Visibility | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SheetRows:
+    """What a sheet says.
+
+    Attributes
+    ----------
+    rows
+        Rules in the order of the sheet, each once.
+    undecided
+        How many rows name a field or value and no rule for it.
+    """
+
+    rows: tuple[SheetRow, ...]
+    undecided: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """The rules with ids, and what must be created for them.
+
+    Attributes
+    ----------
+    new_segments
+        With their options.
+    new_options
+        Segment id and option, for segments that exist.
+    visibility
+        Segment id → what the sheet says, where it differs from what is.
+    """
+
+    rules: tuple[Rule, ...]
+    new_roles: tuple[Role, ...] = ()
+    new_segments: tuple[Segment, ...] = ()
+    new_options: tuple[tuple[str, Option], ...] = ()
+    visibility: tuple[tuple[str, Visibility], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unmapped:
+    """A field and value that no rule covers, and how many people have it."""
+
+    field: str
+    value: str
+    people: int
+
+
+def read_sheet(stream: BinaryIO, limits: Limits = LIMITS) -> SheetRows:
+    """Read a table from CSV.
+
+    Raises
+    ------
+    MalformedError
+        With every fault and its cell (``C14``); nothing is read by half.
+    """
+    _, records = read_records(stream, limits)
+    number, header = next(records, (0, []))
+    if number != 1 or len(header) < len(HEADER) - 1:
+        raise refusal(code="not_a_mapping_table", detail=_NO_TABLE)
+    if normalise(_cell(header, "E")) in _TYPES and normalise(_cell(header, "B")) != normalise(HEADER[1]):
+        raise refusal(code="no_header", detail="The first row must name the columns, not be a rule.")
+    faults: list[Fault] = []
+    rows: dict[tuple[str, ...], SheetRow] = {}
+    undecided = 0
+    above = ""
+    for number, record in records:
+        cells = {column: _cell(record, column) for column in _COLUMNS}
+        above = cells["B"] or above
+        if not any(cells[column] for column in "EFGH"):
+            undecided += bool(cells["B"] or cells["C"])
+            continue
+        row = _read_row(number, above, cells, faults)
+        if row is not None:
+            rows.setdefault((row.kind, *map(normalise, (row.field, row.value, row.name, row.label))), row)
+    found = tuple(rows.values())
+    faults += _disagreements(found)
+    if faults:
+        raise MalformedError(faults)
+    return SheetRows(found, undecided)
+
+
+_NO_TABLE = (
+    "This is not a data mapping table: it needs the HRIS field in column B, its value in C, and in E to H hub type, "
+    "hub field, hub attribute and visibility. Please start from the table that you can download here."
+)
+
+
+_MISSING = {
+    "B": ("missing_field", "Write the HRIS field here."),
+    "C": ("missing_value", "Write the value here, or * for any value."),
+    "E": ("missing_hub_type", "Write Role, Segment or Profile field here."),
+    "F": ("missing_hub_field", "Write the name of the segment or profile field here."),
+    "G": ("missing_hub_attribute", "Write the role or option here, or * to take the value over."),
+}
+
+
+def _cell(record: Sequence[str], column: str) -> str:
+    place = _COLUMNS.index(column)
+    return clean_label(restore(record[place])) if place < len(record) else ""
+
+
+def _read_row(number: int, name: str, cells: dict[str, str], faults: list[Fault]) -> SheetRow | None:
+    """Return the rule of a row, or nothing after adding what is wrong with it."""
+    kind = _TYPES.get(normalise(cells["E"]))
+    visibility = _VISIBILITIES.get(normalise(cells["H"]))
+    missing = {"B": not name, "C": not cells["C"], "E": not cells["E"]}
+    missing |= {"F": kind in {SEGMENT, PROFILE} and not cells["F"], "G": kind in {SEGMENT, ROLE} and not cells["G"]}
+    wrong = [Fault(f"{column}{number}", *_MISSING[column]) for column, is_missing in missing.items() if is_missing]
+    if cells["E"] and kind is None:
+        wrong.append(Fault(f"E{number}", "unknown_hub_type", "This can be Role, Segment or Profile field."))
+    if cells["H"] and visibility is None:
+        wrong.append(Fault(f"H{number}", "unknown_visibility", "This can be Public, Private or Hidden."))
+    wrong += [
+        Fault(f"{column}{number}", "too_long", f"This can have at most {MAX_TEXT} characters.")
+        for column in "BCFG"
+        if len(cells[column]) > MAX_TEXT
+    ]
+    faults += wrong
+    if wrong or kind is None:
+        return None
+    label = cells["G"] or ANY
+    hub_field = "" if kind == ROLE else cells["F"]
+    return SheetRow(number, name, cells["C"], kind, hub_field, label, visibility if kind == SEGMENT else None)
+
+
+def _disagreements(rows: Iterable[SheetRow]) -> Iterator[Fault]:
+    """Yield a fault for each row that gives a segment another visibility than a row before it."""
+    said: dict[str, SheetRow] = {}
+    for row in rows:
+        if row.visibility is None:
+            continue
+        first = said.setdefault(normalise(row.name), row)
+        if first.visibility is not row.visibility:
+            detail = f"Row {first.row} gives this segment another visibility. Use the same in all its rows."
+            yield Fault(f"H{row.row}", "different_visibility", detail)
+
+
+def resolve(rows: SheetRows, catalogue: Catalogue, make_id: Callable[[], str]) -> Resolution:
+    """Return the rules with the ids of the catalogue; what the sheet names and the catalogue lacks gets a new id.
+
+    New segments take one option and are public, unless the sheet says otherwise of their visibility.
+
+    Raises
+    ------
+    MalformedError
+        If the sheet names an archived role or option, with the cell of each.
+    """
+    work = _Resolving(catalogue, make_id)
+    rules = [Rule(row.field, row.value, work.target(row), row.row) for row in rows.rows]
+    if work.faults:
+        raise MalformedError(work.faults)
+    return Resolution(
+        rules=tuple(rules),
+        new_roles=tuple(work.roles.values()),
+        new_segments=tuple(
+            replace(
+                segment,
+                visibility=work.visibility.get(segment.segment_id, segment.visibility),
+                options=tuple(work.options.get(segment.segment_id, {}).values()),
+            )
+            for segment in work.segments.values()
+        ),
+        new_options=tuple(
+            (segment_id, option)
+            for segment_id, options in work.options.items()
+            if segment_id in catalogue.segments_by_id
+            for option in options.values()
+        ),
+        visibility=tuple(
+            (segment_id, visibility)
+            for segment_id, visibility in work.visibility.items()
+            if (held := catalogue.segments_by_id.get(segment_id)) and held.visibility is not visibility
+        ),
+    )
+
+
+class _Resolving:
+    """What resolving has found to be new so far, by normalised label."""
+
+    def __init__(self, catalogue: Catalogue, make_id: Callable[[], str]) -> None:
+        self.catalogue = catalogue
+        self.make_id = make_id
+        self.roles: dict[str, Role] = {}
+        self.segments: dict[str, Segment] = {}
+        self.options: dict[str, dict[str, Option]] = {}
+        self.profile: dict[str, str] = {}
+        self.visibility: dict[str, Visibility] = {}
+        self.faults: list[Fault] = []
+        self._role_order = count(1 + max((role.order for role in catalogue.roles), default=0))
+        self._segment_order = count(1 + max((segment.order for segment in catalogue.segments), default=0))
+
+    def target(self, row: SheetRow) -> Target:
+        """Return what a row gives."""
+        if row.kind == ROLE:
+            return RoleTarget(ANY if row.label == ANY else self._role(row).role_id)
+        if row.kind == PROFILE:
+            return ProfileTarget(self.profile.setdefault(normalise(row.name), row.name), row.label)
+        segment = self._segment(row.name)
+        if row.visibility is not None:
+            self.visibility[segment.segment_id] = row.visibility
+        return OptionTarget(segment.segment_id, ANY if row.label == ANY else self._option(row, segment).option_id)
+
+    def _role(self, row: SheetRow) -> Role:
+        form = normalise(row.label)
+        role = self.catalogue.role(row.label) or self.roles.get(form)
+        if role is None:
+            role = self.roles[form] = Role(self.make_id(), row.label, order=next(self._role_order))
+        if role.archived:
+            detail = f"The role “{role.label}” is archived. Bring it back first, or name another one."
+            self.faults.append(Fault(f"G{row.row}", "archived_role", detail))
+        return role
+
+    def _segment(self, name: str) -> Segment:
+        form = normalise(name)
+        segment = self.catalogue.segment(name) or self.segments.get(form)
+        if segment is None:
+            segment = self.segments[form] = Segment(self.make_id(), name, order=next(self._segment_order))
+        return segment
+
+    def _option(self, row: SheetRow, segment: Segment) -> Option:
+        form = normalise(row.label)
+        new = self.options.setdefault(segment.segment_id, {})
+        option = segment.option(row.label) or new.get(form)
+        if option is None:
+            option = new[form] = Option(self.make_id(), row.label)
+        if option.archived:
+            detail = f"The option “{option.label}” is archived. Bring it back first, or name another one."
+            self.faults.append(Fault(f"G{row.row}", "archived_option", detail))
+        return option
+
+
+def write_sheet(table: MappingTable, catalogue: Catalogue, unmapped: Iterable[Unmapped] = ()) -> Iterator[bytes]:
+    """Yield the lines of the table as a CSV file: its rules, then what no rule covers, to be filled in.
+
+    Rules whose role, segment or option is gone are left out: they give nothing.
+    """
+    rules = (row for rule in table.rules if (row := _rule_cells(rule, catalogue)))
+    open_ones = (
+        (f"{item.people} people, no rule yet", item.field, item.value, "", "", "", "", "") for item in unmapped
+    )
+    return csv_lines(HEADER, _chain(rules, open_ones))
+
+
+def _chain(*rows: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+    for some in rows:
+        yield from some
+
+
+def _rule_cells(rule: Rule, catalogue: Catalogue) -> tuple[str, ...] | None:
+    start = ("", rule.field, rule.value, _OUT)
+    match rule.target:
+        case RoleTarget(role_id):
+            role = catalogue.roles_by_id.get(role_id)
+            label = ANY if role_id == ANY else role.label if role else ""
+            return (*start, ROLE, "", label, "") if label else None
+        case OptionTarget(segment_id, option_id):
+            segment = catalogue.segments_by_id.get(segment_id)
+            if segment is None:
+                return None
+            option = segment.options_by_id.get(option_id)
+            label = ANY if option_id == ANY else option.label if option else ""
+            return (*start, SEGMENT, segment.name, label, segment.visibility.capitalize()) if label else None
+        case ProfileTarget(name, text):
+            return (*start, PROFILE, name, text, "")

@@ -1,0 +1,1 @@
+"""Roles, segments and their options."""

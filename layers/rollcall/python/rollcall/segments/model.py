@@ -1,0 +1,133 @@
+"""Roles and segments of a hub. Pure.
+
+A member holds ids; labels may be renamed without losing anybody.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Visibility(StrEnum):
+    """Who sees a segment of a member."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+    HIDDEN = "hidden"
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a member is in the hub."""
+
+    role_id: str
+    label: str
+    archived: bool = False
+    order: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One of the values that a segment can take."""
+
+    option_id: str
+    label: str
+    archived: bool = False
+
+
+_Labelled = TypeVar("_Labelled", Role, Option)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A custom field with a fixed list of options."""
+
+    segment_id: str
+    name: str
+    description: str = ""
+    visibility: Visibility = Visibility.PUBLIC
+    multi: bool = False
+    required: bool = False
+    options: tuple[Option, ...] = ()
+    order: int = 0
+
+    def option(self, label: str) -> Option | None:
+        """Return the option with this label, spelling aside; one in use before an archived one."""
+        return self._by_label.get(normalise(label))
+
+    @cached_property
+    def options_by_id(self) -> dict[str, Option]:
+        """All options, archived ones too."""
+        return {option.option_id: option for option in self.options}
+
+    @cached_property
+    def _by_label(self) -> dict[str, Option]:
+        return _by_label(self.options)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All roles and segments of a hub, in the hub's order."""
+
+    roles: tuple[Role, ...] = ()
+    segments: tuple[Segment, ...] = ()
+
+    def role(self, label: str) -> Role | None:
+        """Return the role with this label, spelling aside; one in use before an archived one."""
+        return self._roles_by_label.get(normalise(label))
+
+    def segment(self, name: str) -> Segment | None:
+        """Return the segment with this name, spelling aside."""
+        return self._segments_by_name.get(normalise(name))
+
+    @cached_property
+    def roles_by_id(self) -> dict[str, Role]:
+        """All roles, archived ones too."""
+        return {role.role_id: role for role in self.roles}
+
+    @cached_property
+    def segments_by_id(self) -> dict[str, Segment]:
+        """All segments."""
+        return {segment.segment_id: segment for segment in self.segments}
+
+    @cached_property
+    def _roles_by_label(self) -> dict[str, Role]:
+        return _by_label(self.roles)
+
+    @cached_property
+    def _segments_by_name(self) -> dict[str, Segment]:
+        return {normalise(segment.name): segment for segment in reversed(self.segments)}
+
+
+def _by_label(things: Iterable[_Labelled]) -> dict[str, _Labelled]:
+    found: dict[str, _Labelled] = {}
+    for thing in things:
+        held = found.get(form := normalise(thing.label))
+        if held is None or (held.archived and not thing.archived):
+            found[form] = thing
+    return found
+
+
+# What nobody sees and spreadsheets leave behind: soft hyphen, zero-width space, direction marks, word joiner, mark.
+# Joiners stay: they tell words apart in Persian and in Indian scripts.
+_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200e\u200f\u2060\ufeff"))
+
+
+@lru_cache(maxsize=8_192)
+def normalise(text: str) -> str:
+    """Return the text as it is compared: Unicode form NFKC, without case, single spaces, nothing invisible.
+
+    Comparing twice is the same: ``normalise(normalise(text)) == normalise(text)``. Source: Unicode 3.13, D146
+    (compatibility caseless matching).
+    """
+    if not text.isascii():
+        text = unicodedata.normalize("NFD", text.translate(_INVISIBLE)).casefold()
+        text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", text).casefold())
+    return " ".join(text.casefold().split())

@@ -1,0 +1,114 @@
+"""Roles, segments and options: items of the Hubs table, with one version over all of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rollcall.runtime import dynamo
+from rollcall.runtime.errors import ConflictError
+from rollcall.segments.model import Catalogue, Option, Role, Segment, Visibility
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TABLE = "HUBS_TABLE"
+MAX_CHANGES = 99
+_kept: dict[str, tuple[int, Catalogue]] = {}
+
+
+def catalogue_at(hub_id: str, version: int) -> Catalogue:
+    """Return the hub's roles and segments, read again only if the version moved."""
+    kept = _kept.get(hub_id)
+    if kept is None or kept[0] != version:
+        kept = (version, _read(hub_id))
+        _kept[hub_id] = kept
+    return kept[1]
+
+
+def _read(hub_id: str) -> Catalogue:
+    items = list(
+        dynamo.query_all(
+            TABLE,
+            hub_id,
+            condition="#sk BETWEEN :first AND :last",
+            values={"first": "ROLE#", "last": "SEGMENT#~"},
+            consistent=True,
+        )
+    )
+    roles = [_role(item) for item in items if item["sk"].startswith("ROLE#")]
+    segments = [_segment(item) for item in items if item["sk"].startswith("SEGMENT#")]
+    return Catalogue(
+        roles=tuple(sorted(roles, key=lambda role: (role.order, role.role_id))),
+        segments=tuple(sorted(segments, key=lambda segment: (segment.order, segment.segment_id))),
+    )
+
+
+def change_catalogue(hub_id: str, seen: int, roles: Sequence[Role], segments: Sequence[Segment]) -> None:
+    """Store new or changed roles and segments, if the catalogue is still the one that was seen.
+
+    Raises
+    ------
+    ConflictError
+        If somebody else changed it in the meantime.
+    """
+    dynamo_actions = catalogue_actions(hub_id, seen, roles, segments)
+    try:
+        dynamo.write(dynamo_actions)
+    except dynamo.ConditionFailedError as exc:
+        raise ConflictError from exc
+
+
+def catalogue_actions(
+    hub_id: str, seen: int, roles: Sequence[Role], segments: Sequence[Segment]
+) -> list[dynamo.Action]:
+    """Return the writes of new or changed roles and segments, for a transaction; the first one checks the version."""
+    head = {"pk": hub_id, "sk": "CATALOGUE", "version": seen + 1}
+    condition, values = ("#version = :seen", {"seen": seen}) if seen else ("attribute_not_exists(#pk)", None)
+    return [
+        dynamo.put_action(TABLE, head, condition, values),
+        *(dynamo.put_action(TABLE, _role_item(hub_id, role)) for role in roles),
+        *(dynamo.put_action(TABLE, _segment_item(hub_id, segment)) for segment in segments),
+    ]
+
+
+def _role_item(hub_id: str, role: Role) -> dict[str, Any]:
+    return {
+        "pk": hub_id,
+        "sk": f"ROLE#{role.role_id}",
+        "label": role.label,
+        "archived": role.archived,
+        "order": role.order,
+    }
+
+
+def _role(item: dict[str, Any]) -> Role:
+    return Role(
+        role_id=item["sk"].removeprefix("ROLE#"), label=item["label"], archived=item["archived"], order=item["order"]
+    )
+
+
+def _segment_item(hub_id: str, segment: Segment) -> dict[str, Any]:
+    return {
+        "pk": hub_id,
+        "sk": f"SEGMENT#{segment.segment_id}",
+        "name": segment.name,
+        "description": segment.description,
+        "visibility": str(segment.visibility),
+        "multi": segment.multi,
+        "required": segment.required,
+        "order": segment.order,
+        "options": [[option.option_id, option.label, option.archived] for option in segment.options],
+    }
+
+
+def _segment(item: dict[str, Any]) -> Segment:
+    return Segment(
+        segment_id=item["sk"].removeprefix("SEGMENT#"),
+        name=item["name"],
+        description=item["description"],
+        visibility=Visibility(item["visibility"]),
+        multi=item["multi"],
+        required=item["required"],
+        order=item["order"],
+        options=tuple(Option(option_id, label, archived) for option_id, label, archived in item["options"]),
+    )
