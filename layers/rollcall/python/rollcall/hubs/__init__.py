@@ -1,0 +1,1 @@
+"""Hub settings, sources, admins and what they may do."""

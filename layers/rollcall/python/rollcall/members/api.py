@@ -1,0 +1,309 @@
+"""Routes: members as the hub sees them, and edits by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import parse_qsl
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import Field, StringConstraints
+
+from rollcall.api import auth
+from rollcall.api.auth import needs
+from rollcall.api.etags import retry
+from rollcall.api.paging import collect, from_cursor, to_cursor
+from rollcall.api.routing import make_router
+from rollcall.api.shapes import DEFAULT_LIMIT, Cursor, Given, Limit, Listed, Shown
+from rollcall.exports.model import visible_segments
+from rollcall.hubs import context
+from rollcall.hubs.model import Permission
+from rollcall.members import store
+from rollcall.members.edits import PROFILE, SEGMENT, ColumnEdit, current_values, edit_member
+from rollcall.members.model import Change, Member, Status
+from rollcall.members.projection import View, single_valued, view
+from rollcall.people import store as people
+from rollcall.privacy.emails import usable_email
+from rollcall.runtime import dynamo
+from rollcall.runtime.errors import ConflictError, Fault, MalformedError, NotFoundError, RefusedError
+from rollcall.runtime.ids import is_hash
+from rollcall.runtime.times import now, to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from rollcall.hubs.context import HubContext
+    from rollcall.hubs.model import Admin
+    from rollcall.segments.model import Segment
+
+router = make_router()
+
+Label = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+ProfileName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+ProfileText = Annotated[str, StringConstraints(max_length=2000)]
+PersonName = Annotated[str, StringConstraints(max_length=200)]
+_OWNED = "The directory says so: change it in the HR system or in the data mapping table."
+
+
+class MemberShown(Shown):
+    """A member as the caller may see them; `provenance` says where each value comes from."""
+
+    member_id: str
+    email: str
+    first_name: str
+    last_name: str
+    status: Status
+    status_reason: str
+    roles: list[str]
+    segments: dict[str, list[str]]
+    profile: dict[str, str]
+    provenance: dict[str, list[str]]
+
+
+class MemberEdit(Given):
+    """What to change by hand; what is left out stays. A segment without options is emptied."""
+
+    roles: Annotated[list[Label], Field(max_length=50)] | None = None
+    segments: Annotated[dict[Label, Annotated[list[Label], Field(max_length=200)]], Field(max_length=100)] | None = None
+    profile: Annotated[dict[ProfileName, ProfileText], Field(max_length=100)] | None = None
+    first_name: PersonName | None = None
+    last_name: PersonName | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Filter:
+    """Which members are wanted: ids of roles and of options by segment."""
+
+    status: Status | None
+    roles: frozenset[str] | None
+    options: dict[str, frozenset[str]]
+    name_prefix: str = ""
+
+    def keeps(self, shown: View) -> bool:
+        """Tell whether the member is wanted."""
+        if self.status is not None and shown.status is not self.status:
+            return False
+        if self.roles is not None and not self.roles.intersection(shown.roles):
+            return False
+        return all(wanted.intersection(shown.segments.get(name, ())) for name, wanted in self.options.items())
+
+
+@router.get("/hubs/<hub_id>/members", summary="Members of the hub", tags=["Members"])
+@needs(Permission.VIEW)
+def list_members(  # noqa: PLR0917 - query parameters, given by name
+    hub_id: str,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = "",
+    status: Annotated[Status | None, Query(description="`active` or `inactive`.")] = None,
+    role: Annotated[str, Query(max_length=200, description="Label of a role.")] = "",
+    q: Annotated[str, Query(max_length=254, description="A whole e-mail address, or how the last name begins.")] = "",
+) -> Listed[MemberShown]:
+    """Return members by name. Also filters by segment: `segment.Location=London`."""
+    admin = auth.caller(router.current_event.raw_event)
+    ctx = context.load(hub_id)
+    permissions = admin.permissions(hub_id)
+    wanted = _read_filter(ctx, permissions, status, role)
+    if "@" in q:
+        found = _by_email(ctx, q)
+        shown = [_view(ctx, found)] if found else []
+        shown = [one for one in shown if one.status is not Status.DELETED and wanted.keeps(one)]
+        return Listed[MemberShown](items=[show(ctx, one, permissions) for one in shown], next_cursor=None)
+    position = from_cursor(cursor)
+    prefix = people.sort_name("", q, "")[:-1] if q else ""
+    views, following = collect(
+        lambda size, start: _fetch(ctx, size, start, prefix),
+        wanted.keeps,
+        limit=limit,
+        position=position or prefix,
+    )
+    return Listed[MemberShown](items=[show(ctx, one, permissions) for one in views], next_cursor=to_cursor(following))
+
+
+@router.get("/hubs/<hub_id>/members/<member_id>", summary="One member", tags=["Members"])
+@needs(Permission.VIEW)
+def get_member(hub_id: str, member_id: str) -> MemberShown:
+    """Return a member. Deleted ones are gone at once."""
+    admin = auth.caller(router.current_event.raw_event)
+    ctx = context.load(hub_id)
+    return show(ctx, _view(ctx, existing(ctx, member_id)), admin.permissions(hub_id))
+
+
+@router.patch("/hubs/<hub_id>/members/<member_id>", summary="Edit a member by hand", tags=["Members"])
+@needs(Permission.ADMIN)
+def patch_member(hub_id: str, member_id: str, body: MemberEdit) -> MemberShown:
+    """Set roles, segments, profile fields or name by hand. What the directory says cannot be taken away here."""
+    admin = auth.caller(router.current_event.raw_event)
+
+    def change() -> tuple[HubContext, Member]:
+        ctx = context.load(hub_id)
+        member = existing(ctx, member_id)
+        return ctx, _edit(ctx, member, body, admin)
+
+    ctx, member = retry(change)
+    return show(ctx, _view(ctx, member), admin.permissions(hub_id))
+
+
+def existing(ctx: HubContext, member_id: str) -> Member:
+    """Return a member that is not deleted, read consistently.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none.
+    """
+    member = store.get_member(ctx.hub.hub_id, member_id) if is_hash(member_id) else None
+    if member is None or _view(ctx, member).status is Status.DELETED:
+        raise NotFoundError
+    return member
+
+
+def show(ctx: HubContext, shown: View, permissions: Collection[Permission]) -> MemberShown:
+    """Return a member with the labels of roles and options, and of those only what the caller may see.
+
+    Profile fields come from HRIS attributes: they need the permission to see private things.
+    """
+    roles = {role.role_id: role.label for role in ctx.catalogue.roles}
+    segments = visible_segments(ctx.catalogue, permissions)
+    profile = dict(shown.profile) if Permission.VIEW_PRIVATE in permissions else {}
+    names = {f"roles.{role_id}": f"roles.{label}" for role_id, label in roles.items()}
+    names |= {f"profile.{name}": f"profile.{name}" for name in profile}
+    for segment in segments:
+        for option in segment.options:
+            start = f"segments.{segment.segment_id}.{option.option_id}"
+            names[start] = f"segments.{segment.name}.{option.label}"
+    return MemberShown(
+        member_id=shown.member_id,
+        email=shown.email,
+        first_name=shown.first_name,
+        last_name=shown.last_name,
+        status=shown.status,
+        status_reason=shown.status_reason,
+        roles=[roles[role_id] for role_id in shown.roles if role_id in roles],
+        segments={
+            segment.name: labels
+            for segment in segments
+            if (labels := _labels(segment, shown.segments.get(segment.segment_id, ())))
+        },
+        profile=profile,
+        provenance={names[key]: list(parts) for key, parts in shown.provenance.items() if key in names},
+    )
+
+
+def _view(ctx: HubContext, member: Member) -> View:
+    return view(member, ctx.hub, single_valued(ctx.catalogue))
+
+
+def _labels(segment: Segment, option_ids: Collection[str]) -> list[str]:
+    return [option.label for option in segment.options if option.option_id in option_ids]
+
+
+def _fetch(ctx: HubContext, size: int, start: str, prefix: str) -> tuple[list[View], str | None]:
+    """Return a page of members by name; each is read by id once more, so that one just deleted is not in it."""
+    hub_id = ctx.hub.hub_id
+    listed, following = store.list_members(hub_id, limit=size, cursor=start)
+    current = store.get_members(hub_id, [member.member_id for member in listed])
+    views: list[View] = []
+    for member in listed:
+        as_listed = _view(ctx, member)
+        name = people.sort_name(as_listed.first_name, as_listed.last_name, member.member_id)
+        if prefix and not name.startswith(prefix):
+            following = None
+            continue
+        shown = _view(ctx, current[member.member_id]) if member.member_id in current else as_listed
+        if member.member_id in current and shown.status is not Status.DELETED:
+            views.append(shown)
+    return views, following
+
+
+def _by_email(ctx: HubContext, text: str) -> Member | None:
+    email = usable_email(text)
+    if email is None:
+        return None
+    address = people.get_address(ctx.hub.hub_id, ctx.key.address_id(email))
+    return store.get_member(ctx.hub.hub_id, address.member_id) if address.member_id else None
+
+
+def _read_filter(ctx: HubContext, permissions: Collection[Permission], status: Status | None, role: str) -> _Filter:
+    """Read the filters; segments that the caller may not see are as unknown as others that do not exist."""
+    faults: list[Fault] = []
+    roles: frozenset[str] | None = None
+    if role:
+        found = ctx.catalogue.role(role)
+        roles = frozenset([found.role_id] if found else [])
+        if found is None:
+            faults.append(Fault("query.role", "unknown_role", "The hub has no role of this name."))
+    visible = {segment.segment_id for segment in visible_segments(ctx.catalogue, permissions)}
+    options: dict[str, frozenset[str]] = {}
+    for key, text in parse_qsl(str(router.current_event.get("rawQueryString") or ""), keep_blank_values=True):
+        if not key.startswith("segment."):
+            continue
+        segment = ctx.catalogue.segment(key.removeprefix("segment."))
+        option = segment.option(text) if segment and segment.segment_id in visible else None
+        if segment is None or option is None:
+            faults.append(Fault("query.segment", "unknown_option", "The hub has no such segment or option."))
+            continue
+        options[segment.segment_id] = options.get(segment.segment_id, frozenset()) | {option.option_id}
+    if faults:
+        raise MalformedError(faults)
+    return _Filter(status, roles, options)
+
+
+def _edit(ctx: HubContext, member: Member, body: MemberEdit, admin: Admin) -> Member:
+    wanted = _wanted(ctx, body, admin.permissions(ctx.hub.hub_id))
+    current = current_values(member, wanted, ctx.hub, ctx.catalogue)
+    edits = [
+        ColumnEdit(column, current[column], new) for column, new in wanted.items() if set(current[column]) != set(new)
+    ]
+    if not edits:
+        return member
+    at = to_text(now())
+    edited, refused = edit_member(member, edits, ctx.hub, ctx.catalogue, at)
+    if refused:
+        detail = _OWNED if any(set(wanted[column]) for column in refused) else f"{_OWNED} A member keeps one role."
+        raise RefusedError(detail, code="owned_by_directory")
+    edited = replace(edited, change=Change("admin", admin.subject, at))
+    try:
+        dynamo.write([store.put_member(ctx.hub.hub_id, edited, _view(ctx, edited))])
+    except dynamo.ConditionFailedError as exc:
+        raise ConflictError from exc
+    return edited
+
+
+def _wanted(ctx: HubContext, body: MemberEdit, permissions: Collection[Permission]) -> dict[str, tuple[str, ...]]:
+    """Return the columns to set, with ids in place of labels."""
+    faults: list[Fault] = []
+    wanted: dict[str, tuple[str, ...]] = {}
+    if body.roles is not None:
+        found = [ctx.catalogue.role(label) for label in body.roles]
+        faults += [
+            Fault(f"body.roles.{n}", "unknown_role", "The hub has no role of this name.")
+            for n, role in enumerate(found)
+            if role is None
+        ]
+        if not body.roles:
+            faults.append(Fault("body.roles", "no_role", "A member has at least one role."))
+        wanted["roles"] = tuple(dict.fromkeys(role.role_id for role in found if role))
+    visible = {segment.segment_id for segment in visible_segments(ctx.catalogue, permissions)}
+    for title, labels in (body.segments or {}).items():
+        segment = ctx.catalogue.segment(title)
+        if segment is None or segment.segment_id not in visible:
+            faults.append(Fault("body.segments", "unknown_segment", "The hub has no segment of this name."))
+            continue
+        options = [segment.option(label) for label in labels]
+        faults += [
+            Fault(f"body.segments.{segment.name}.{n}", "unknown_option", "The segment has no option of this name.")
+            for n, option in enumerate(options)
+            if option is None
+        ]
+        ids = tuple(dict.fromkeys(option.option_id for option in options if option))
+        if len(ids) > 1 and not segment.multi:
+            faults.append(Fault(f"body.segments.{segment.name}", "too_many_values", "This segment takes one option."))
+        wanted[f"{SEGMENT}{segment.segment_id}"] = ids
+    for field, text in (body.profile or {}).items():
+        wanted[f"{PROFILE}{field}"] = (text,) if text else ()
+    for column, name in (("first_name", body.first_name), ("last_name", body.last_name)):
+        if name is not None:
+            wanted[column] = (name,) if name else ()
+    if faults:
+        raise MalformedError(faults)
+    return wanted

@@ -1,0 +1,152 @@
+"""What an edited value of a member changes: the manual part and the admin's decisions, not what a source says. Pure.
+
+A column is what an admin edits: ``status``, ``roles``, ``segment:<id>``, ``profile:<name>``, ``first_name``,
+``last_name``. Its value is a tuple: ids of roles or options, or one text; empty for no value (``version_token``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from rollcall.members.model import Manual, Member, Status
+from rollcall.members.projection import single_valued, view
+from rollcall.members.version_token import column_values, moved
+from rollcall.people.events import Stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from rollcall.hubs.model import Hub
+    from rollcall.privacy.hashing import HubKey
+    from rollcall.segments.model import Catalogue
+
+Value = tuple[str, ...]
+SEGMENT, PROFILE = "segment:", "profile:"
+# Sorts after every event id, so that a deactivation of the same millisecond counts as seen.
+_LAST_OF_ITS_TIME = "~"
+
+
+class Verdict(StrEnum):
+    """What a cell of an uploaded members file asks for."""
+
+    UNCHANGED = "unchanged"
+    EDITED = "edited"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ColumnEdit:
+    """One column of one member: what it showed when it was planned, and what it is to show."""
+
+    column: str
+    old: Value
+    new: Value
+
+
+def judge(token: str, key: HubKey, member_id: str, column: str, *, current: Value, given: Value) -> Verdict:
+    """Tell whether a cell was edited, and whether the member moved meanwhile.
+
+    A cell that says what was exported was not edited, whatever the member shows now. Without a token (a file made by
+    hand) every difference is an edit of what is there now.
+    """
+    if set(given) == set(current):
+        return Verdict.UNCHANGED
+    if not moved(token, key, member_id, column, current):
+        return Verdict.EDITED
+    was_edited = moved(token, key, member_id, column, given)
+    return Verdict.CONFLICT if was_edited else Verdict.UNCHANGED
+
+
+def current_values(member: Member, columns: Iterable[str], hub: Hub, catalogue: Catalogue) -> dict[str, Value]:
+    """Return what the member shows in the columns; sorted, empty for no value."""
+    wanted = list(columns)
+    segments = [column.removeprefix(SEGMENT) for column in wanted if column.startswith(SEGMENT)]
+    profile = [column.removeprefix(PROFILE) for column in wanted if column.startswith(PROFILE)]
+    values = column_values(view(member, hub, single_valued(catalogue)), segments, profile)
+    return {column: values[column] for column in wanted}
+
+
+def edit_member(
+    member: Member, edits: Iterable[ColumnEdit], hub: Hub, catalogue: Catalogue, at: str
+) -> tuple[Member, tuple[str, ...]]:
+    """Return the member with the edits made, and the columns where it cannot show what was asked for.
+
+    A column is refused where a source of the directory says otherwise: its role or option cannot be taken away here,
+    nor its name replaced. A member must keep a role. If any column is refused, the member must not be stored.
+
+    Parameters
+    ----------
+    at
+        Time of the edit: of a reactivation or suspension.
+    """
+    wanted = list(edits)
+    edited = member
+    for edit in wanted:
+        edited = _edit(edited, edit, hub, catalogue, at)
+    shown = current_values(edited, [edit.column for edit in wanted], hub, catalogue)
+    refused = tuple(edit.column for edit in wanted if set(shown[edit.column]) != set(edit.new))
+    if any(edit.column == "roles" and not edit.new for edit in wanted) and "roles" not in refused:
+        refused = (*refused, "roles")
+    return edited, refused
+
+
+def _edit(member: Member, edit: ColumnEdit, hub: Hub, catalogue: Catalogue, at: str) -> Member:
+    manual = member.manual
+    if edit.column == "status":
+        return _set_status(member, edit.new, at)
+    if edit.column == "roles":
+        derived = {role for part in member.slices.values() for role in part.roles}
+        return replace(member, manual=replace(manual, roles=_grants(edit.new, manual.roles, derived)))
+    if edit.column in ("first_name", "last_name"):
+        text = edit.new[0] if edit.new else ""
+        first, last = (text, manual.last_name) if edit.column == "first_name" else (manual.first_name, text)
+        return replace(member, manual=replace(manual, first_name=first, last_name=last))
+    name = edit.column.partition(":")[2]
+    if edit.column.startswith(SEGMENT):
+        return _set_segment(member, edit, name, hub, catalogue)
+    return _set_profile(member, edit, name, hub, catalogue)
+
+
+def _set_status(member: Member, new: Value, at: str) -> Member:
+    if new == (str(Status.INACTIVE),):
+        return replace(member, suspended=member.suspended or at)
+    if new != (str(Status.ACTIVE),):
+        return member
+    deactivated = max((part.deactivated for part in member.slices.values() if part.deactivated), default=None)
+    if deactivated is None:
+        return replace(member, suspended=None)
+    stamp = Stamp(max(at, deactivated.at), _LAST_OF_ITS_TIME)
+    reactivated = max(member.reactivated, stamp) if member.reactivated else stamp
+    return replace(member, suspended=None, reactivated=reactivated)
+
+
+def _set_segment(member: Member, edit: ColumnEdit, name: str, hub: Hub, catalogue: Catalogue) -> Member:
+    manual = member.manual
+    bare = _with_segment(member, name, ())
+    if name in single_valued(catalogue):
+        given = current_values(bare, [edit.column], hub, catalogue)[edit.column]
+        return bare if set(given) == set(edit.new) else _with_segment(member, name, edit.new)
+    derived = {option for part in member.slices.values() for option in part.segments.get(name, ())}
+    return _with_segment(member, name, _grants(edit.new, manual.segments.get(name, ()), derived))
+
+
+def _set_profile(member: Member, edit: ColumnEdit, name: str, hub: Hub, catalogue: Catalogue) -> Member:
+    others = {key: text for key, text in member.manual.profile.items() if key != name}
+    bare = replace(member, manual=replace(member.manual, profile=others))
+    given = current_values(bare, [edit.column], hub, catalogue)[edit.column]
+    if set(given) == set(edit.new):
+        return bare
+    return replace(member, manual=replace(member.manual, profile={**others, name: "".join(edit.new)}))
+
+
+def _with_segment(member: Member, name: str, options: Value) -> Member:
+    segments: Mapping[str, Value] = {key: value for key, value in member.manual.segments.items() if key != name}
+    manual: Manual = replace(member.manual, segments={**segments, name: options} if options else segments)
+    return replace(member, manual=manual)
+
+
+def _grants(wanted: Value, before: Value, derived: set[str]) -> Value:
+    """Return what is granted by hand: what the directory does not give, and grants of before that are still wanted."""
+    return tuple(value for value in wanted if value not in derived or value in before)

@@ -1,0 +1,200 @@
+"""A member as stored: one slice per source, a manual part beside them, and the decisions of admins. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from rollcall.people.events import Stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Item = dict[str, Any]
+
+
+class Status(StrEnum):
+    """Whether a member is there for others."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What one source says of a member: the mapping table applied to the person, and where it was computed from.
+
+    Attributes
+    ----------
+    person_rev, table_version
+        Of the person and the mapping table that this was computed from.
+    roles
+        Role ids.
+    segments
+        Segment id → option ids.
+    profile
+        Profile field → text.
+    """
+
+    source_id: str
+    person_id: str
+    person_rev: int
+    table_version: int
+    email: str = field(default="", repr=False)
+    first_name: str = field(default="", repr=False)
+    last_name: str = field(default="", repr=False)
+    roles: tuple[str, ...] = ()
+    segments: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    profile: Mapping[str, str] = field(default_factory=dict, repr=False)
+    activated: Stamp | None = None
+    deactivated: Stamp | None = None
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Manual:
+    """What people set by hand (or brought with their invitation). Sync never touches it."""
+
+    roles: tuple[str, ...] = ()
+    segments: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    profile: Mapping[str, str] = field(default_factory=dict, repr=False)
+    email: str = field(default="", repr=False)
+    first_name: str = field(default="", repr=False)
+    last_name: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What made the last change.
+
+    Attributes
+    ----------
+    cause
+        ``event:<id>``, ``plan:<id>``, ``accept:<address id>``, ``admin``, ``mapping:<version>``.
+    actor
+        The admin's subject, or ``directory``, or ``member``.
+    """
+
+    cause: str
+    actor: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Somebody in the hub.
+
+    Attributes
+    ----------
+    address_id
+        Of the address that this member holds.
+    kept_roles
+        Roles that a sync would have removed last; the member keeps them and the case is listed for the admin.
+    reactivated
+        The admin's reactivation: deactivations up to this stamp no longer count.
+    suspended
+        Time of an admin's suspension, which no event undoes.
+    recent_changes
+        Ids of the last plan changes applied, so that applying one again is known for what it is.
+    rev
+        Counts writes; 0 means that nothing is stored yet.
+    """
+
+    member_id: str
+    address_id: str
+    slices: Mapping[str, Slice] = field(default_factory=dict)
+    manual: Manual = field(default_factory=Manual)
+    kept_roles: tuple[str, ...] = ()
+    reactivated: Stamp | None = None
+    suspended: str | None = None
+    created_at: str = ""
+    recent_changes: tuple[str, ...] = ()
+    rev: int = 0
+    change: Change = field(default_factory=lambda: Change("", "", ""))
+
+
+RECENT = 8
+
+
+def member_to_item(member: Member) -> Item:
+    """Return the member as a plain dict."""
+    return {
+        "member_id": member.member_id,
+        "address_id": member.address_id,
+        "slices": {source_id: _slice_to_item(part) for source_id, part in member.slices.items()},
+        "manual": {
+            "roles": list(member.manual.roles),
+            "segments": _lists(member.manual.segments),
+            "profile": dict(member.manual.profile),
+            "email": member.manual.email,
+            "first_name": member.manual.first_name,
+            "last_name": member.manual.last_name,
+        },
+        "kept_roles": list(member.kept_roles),
+        "reactivated": _stamp(member.reactivated),
+        "suspended": member.suspended,
+        "created_at": member.created_at,
+        "recent_changes": list(member.recent_changes),
+        "cause": member.change.cause,
+        "actor": member.change.actor,
+        "changed_at": member.change.at,
+    }
+
+
+def member_from_item(item: Item) -> Member:
+    """Read a member from its item."""
+    manual = item["manual"]
+    return Member(
+        member_id=item["member_id"],
+        address_id=item["address_id"],
+        slices={source_id: _slice_from_item(part) for source_id, part in item["slices"].items()},
+        manual=Manual(**{**manual, "roles": tuple(manual["roles"]), "segments": _tuples(manual["segments"])}),
+        kept_roles=tuple(item["kept_roles"]),
+        reactivated=_read_stamp(item["reactivated"]),
+        suspended=item["suspended"],
+        created_at=item["created_at"],
+        recent_changes=tuple(item["recent_changes"]),
+        rev=item["rev"],
+        change=Change(item["cause"], item["actor"], item["changed_at"]),
+    )
+
+
+def _slice_to_item(part: Slice) -> Item:
+    item: Item = {name: getattr(part, name) for name in Slice.__slots__}
+    return item | {
+        "roles": list(part.roles),
+        "segments": _lists(part.segments),
+        "profile": dict(part.profile),
+        "activated": _stamp(part.activated),
+        "deactivated": _stamp(part.deactivated),
+    }
+
+
+def _slice_from_item(item: Item) -> Slice:
+    return Slice(
+        **{
+            **item,
+            "roles": tuple(item["roles"]),
+            "segments": _tuples(item["segments"]),
+            "activated": _read_stamp(item["activated"]),
+            "deactivated": _read_stamp(item["deactivated"]),
+        }
+    )
+
+
+def _stamp(stamp: Stamp | None) -> list[str] | None:
+    return [stamp.at, stamp.event_id] if stamp else None
+
+
+def _read_stamp(item: list[str] | None) -> Stamp | None:
+    return Stamp(*item) if item else None
+
+
+def _lists(values: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    return {name: list(inner) for name, inner in values.items()}
+
+
+def _tuples(values: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(inner) for name, inner in values.items()}

@@ -1,0 +1,78 @@
+"""Members: the Members table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rollcall.members.model import Member, Status, member_from_item, member_to_item
+from rollcall.people.store import sort_name
+from rollcall.runtime import dynamo, lists
+from rollcall.runtime.ids import SHARDS, shard_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rollcall.members.projection import View
+
+TABLE = "MEMBERS_TABLE"
+MAX_BYTES = 100_000
+
+
+def pk(hub_id: str, member_id: str) -> str:
+    """Return the key of a member."""
+    return f"{hub_id}#M#{member_id}"
+
+
+def get_member(hub_id: str, member_id: str) -> Member | None:
+    """Return a member, read consistently, or nothing. Deleted ones are returned too: look at their status."""
+    item = dynamo.get(TABLE, pk(hub_id, member_id))
+    return member_from_item(item) if item else None
+
+
+def get_members(hub_id: str, member_ids: Iterable[str]) -> dict[str, Member]:
+    """Return the members that exist, by id."""
+    found = dynamo.get_many(TABLE, [(pk(hub_id, member_id), "-") for member_id in member_ids])
+    return {item["member_id"]: member_from_item(item) for item in found.values()}
+
+
+def put_member(hub_id: str, member: Member, shown: View) -> dynamo.Action:
+    """Return the write of a member, on condition that the stored revision is still ``member.rev``.
+
+    What is shown is stored beside the parts it is made of, for lists and for the activity. Deleted members leave the
+    lists.
+    """
+    item: dict[str, Any] = {
+        "pk": pk(hub_id, member.member_id),
+        "sk": "-",
+        "rev": member.rev + 1,
+        **member_to_item(member),
+        "shown": {
+            "status": str(shown.status),
+            "status_reason": shown.status_reason,
+            "email": shown.email,
+            "first_name": shown.first_name,
+            "last_name": shown.last_name,
+            "roles": list(shown.roles),
+            "segments": {name: list(options) for name, options in shown.segments.items()},
+            "profile": dict(shown.profile),
+        },
+    }
+    if shown.status is not Status.DELETED:
+        item["by_name_pk"] = f"{hub_id}#{shard_of(member.member_id)}"
+        item["by_name_sk"] = sort_name(shown.first_name, shown.last_name, member.member_id)
+    if member.rev == 0:
+        return dynamo.put_action(TABLE, item, "attribute_not_exists(#pk)")
+    return dynamo.put_action(TABLE, item, "#rev = :rev", {"rev": member.rev})
+
+
+def all_members(hub_id: str) -> Iterator[Member]:
+    """Yield every member of the hub that is not deleted, shard by shard; memory holds one page."""
+    for shard in range(SHARDS):
+        for item in dynamo.query_all(TABLE, f"{hub_id}#{shard}", index="by_name"):
+            yield member_from_item(item)
+
+
+def list_members(hub_id: str, *, limit: int, cursor: str = "") -> tuple[list[Member], str | None]:
+    """Return members by name, deleted ones left out, and the cursor of the next page."""
+    items, next_cursor = lists.page(TABLE, hub_id, "by_name", limit=limit, cursor=cursor)
+    return [member_from_item(item) for item in items], next_cursor

@@ -1,0 +1,269 @@
+"""Routes: persons as the directories have them, and the event log."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from rollcall.activity import store as activity
+from rollcall.activity.showing import ActivityShown, show_activity
+from rollcall.api import auth
+from rollcall.api.auth import needs
+from rollcall.api.paging import collect, from_cursor, to_cursor
+from rollcall.api.routing import make_router
+from rollcall.api.shapes import DEFAULT_LIMIT, JSON, MAX_LIMIT, Cursor, Limit, Listed, Shown
+from rollcall.hubs import context
+from rollcall.hubs import store as hubs
+from rollcall.hubs.model import Permission
+from rollcall.people import event_log, store
+from rollcall.people.events import Kind  # noqa: TC001 - pydantic reads it
+from rollcall.people.merge import DirectoryStatus
+from rollcall.people.model import EventState  # noqa: TC001 - pydantic reads it
+from rollcall.privacy.emails import usable_email
+from rollcall.runtime import dynamo
+from rollcall.runtime.errors import NotFoundError, RefusedError, TransientError
+from rollcall.runtime.ids import is_hash
+from rollcall.runtime.observability import log
+from rollcall.runtime.times import now
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from rollcall.hubs.context import HubContext
+    from rollcall.people.model import LoggedEvent, PersonRecord
+
+router = make_router()
+
+
+class PersonState(StrEnum):
+    """What a person is for the hub."""
+
+    POTENTIAL = "potential"
+    MEMBER = "member"
+    DEACTIVATED = "deactivated"
+
+
+class PersonShown(Shown):
+    """What a source says about somebody. HRIS attributes only for those who may see private things."""
+
+    person_id: str
+    external_id: str
+    source_id: str
+    email: str | None
+    first_name: str
+    last_name: str
+    attributes: dict[str, str | list[str]]
+    state: PersonState
+    member_id: str | None
+
+
+class EventShown(Shown):
+    """One directory event: what it did, and why."""
+
+    event_id: str
+    source_id: str
+    state: EventState
+    reason: str
+    detail: str
+    received_at: str
+    settled_at: str | None
+    person_id: str | None
+    kind: Kind | None
+    occurred_at: str | None
+
+
+class EventDetails(EventShown):
+    """One directory event with what it says and what it changed."""
+
+    external_id: str | None
+    complete: bool | None
+    fields: dict[str, str | None]
+    attributes: dict[str, str | list[str] | None]
+    changes: list[ActivityShown]
+
+
+@router.get("/hubs/<hub_id>/people", summary="Persons in the directories", tags=["People"])
+@needs(Permission.VIEW)
+def list_people(  # noqa: PLR0917 - query parameters, given by name
+    hub_id: str,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = "",
+    state: Annotated[PersonState | None, Query(description="Only persons in this state.")] = None,
+    source_id: Annotated[str, Query(max_length=26, description="Only persons of this source.")] = "",
+    q: Annotated[
+        str, Query(max_length=256, description="A whole e-mail address or external id, or how the last name begins.")
+    ] = "",
+) -> Listed[PersonShown]:
+    """Return persons by name."""
+    permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
+    ctx = context.load(hub_id)
+
+    def keep(record: PersonRecord) -> bool:
+        return (state is None or _state(record) is state) and source_id in ("", record.person.source_id)
+
+    exact = [record for record in _exactly(ctx, q) if _is_there(record) and keep(record)] if q else []
+    if exact or "@" in q:
+        return Listed[PersonShown](items=[_show(record, permissions) for record in exact], next_cursor=None)
+    prefix = store.sort_name("", q, "")[:-1] if q else ""
+    records, following = collect(
+        lambda size, start: _fetch(hub_id, size, start, prefix),
+        keep,
+        limit=limit,
+        position=from_cursor(cursor) or prefix,
+    )
+    return Listed[PersonShown](
+        items=[_show(record, permissions) for record in records], next_cursor=to_cursor(following)
+    )
+
+
+@router.get("/hubs/<hub_id>/people/<person_id>", summary="One person", tags=["People"])
+@needs(Permission.VIEW)
+def get_person(hub_id: str, person_id: str) -> PersonShown:
+    """Return a person. Deleted ones are gone at once."""
+    record = store.get_person(hub_id, person_id) if is_hash(person_id) else None
+    if record is None or not _is_there(record):
+        raise NotFoundError
+    return _show(record, auth.caller(router.current_event.raw_event).permissions(hub_id))
+
+
+@router.get("/hubs/<hub_id>/events", summary="Directory events", tags=["Events"])
+@needs(Permission.VIEW)
+def list_events(
+    hub_id: str,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = "",
+    state: Annotated[EventState | None, Query(description="Only events in this state.")] = None,
+    source_id: Annotated[str, Query(max_length=26, description="Only events of this source.")] = "",
+) -> Listed[EventShown]:
+    """Return what was received, newest first, and what each did."""
+    events, following = collect(
+        lambda size, start: event_log.list_events(hub_id, limit=size, cursor=start),
+        lambda logged: state in (None, logged.state) and source_id in ("", logged.source_id),
+        limit=limit,
+        position=from_cursor(cursor),
+    )
+    return Listed[EventShown](items=[_show_event(logged) for logged in events], next_cursor=to_cursor(following))
+
+
+@router.get("/hubs/<hub_id>/events/<event_id>", summary="One directory event", tags=["Events"])
+@needs(Permission.VIEW)
+def get_event(hub_id: str, event_id: str) -> EventDetails:
+    """Return an event, what it said and what it changed, old and new."""
+    logged = _existing(hub_id, event_id)
+    permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
+    catalogue = context.load(hub_id).catalogue
+    entries, _ = activity.list_for_cause(hub_id, f"event:{event_id}", limit=MAX_LIMIT)
+    shown = [show_activity(entry, catalogue, permissions) for entry in entries]
+    event = logged.event
+    sees_attributes = Permission.VIEW_PRIVATE in permissions
+    attributes = event.attributes if event and sees_attributes else {}
+    return EventDetails(
+        **_show_event(logged).model_dump(),
+        external_id=event.external_id if event else None,
+        complete=event.complete if event else None,
+        fields=dict(event.fields) if event else {},
+        attributes={name: list(value) if isinstance(value, tuple) else value for name, value in attributes.items()},
+        changes=[entry for entry in shown if entry is not None],
+    )
+
+
+@router.post(
+    "/hubs/<hub_id>/events/<event_id>/replay", summary="Apply an event again", tags=["Events"], status_code=202
+)
+@needs(Permission.ADMIN)
+def replay_event(hub_id: str, event_id: str) -> Response[EventShown]:
+    """Apply an event once more; the merge makes that safe."""
+    logged = _existing(hub_id, event_id)
+    try:
+        event_log.reopen_event(hub_id, event_id, now())
+    except dynamo.ConditionFailedError as exc:
+        detail = "This event holds nothing that could be applied."
+        raise RefusedError(detail, code="nothing_to_apply") from exc
+    try:
+        event_log.wake(hub_id, logged.source_id, [event_id])
+    except TransientError:
+        log.warning("wake_failed", hub_id=hub_id, source_id=logged.source_id, event_id=event_id)
+    headers: dict[str, str | list[str]] = {"Location": f"/hubs/{hub_id}/events/{event_id}"}
+    body = _show_event(_existing(hub_id, event_id))
+    return Response(status_code=202, content_type=JSON, body=body, headers=headers)
+
+
+def _existing(hub_id: str, event_id: str) -> LoggedEvent:
+    logged = event_log.get_event(hub_id, event_id) if is_hash(event_id) else None
+    if logged is None:
+        raise NotFoundError
+    return logged
+
+
+def _is_there(record: PersonRecord) -> bool:
+    return record.person.status in (DirectoryStatus.ACTIVE, DirectoryStatus.INACTIVE)
+
+
+def _state(record: PersonRecord) -> PersonState:
+    if record.person.status is DirectoryStatus.INACTIVE:
+        return PersonState.DEACTIVATED
+    return PersonState.MEMBER if record.member_id else PersonState.POTENTIAL
+
+
+def _fetch(hub_id: str, size: int, start: str, prefix: str) -> tuple[list[PersonRecord], str | None]:
+    """Return a page of persons by name; each is read by id once more, so that one just deleted is not in it."""
+    listed, following = store.list_persons(hub_id, limit=size, cursor=start)
+    current = store.get_persons(hub_id, [record.person_id for record in listed])
+    records: list[PersonRecord] = []
+    for record in listed:
+        person = record.person
+        name = store.sort_name(person.text("first_name"), person.text("last_name"), record.person_id)
+        if prefix and not name.startswith(prefix):
+            following = None
+            continue
+        found = current.get(record.person_id)
+        if found and _is_there(found):
+            records.append(found)
+    return records, following
+
+
+def _exactly(ctx: HubContext, q: str) -> list[PersonRecord]:
+    """Return the persons whose e-mail address or external id this is."""
+    hub_id = ctx.hub.hub_id
+    email = usable_email(q)
+    if email:
+        address = store.get_address(hub_id, ctx.key.address_id(email))
+        wanted = [holder.person_id for holder in address.holders.values()]
+    else:
+        wanted = [ctx.key.person_id(source.source_id, q.strip()) for source in hubs.list_sources(hub_id)]
+    found = store.get_persons(hub_id, wanted)
+    return [found[person_id] for person_id in wanted if person_id in found]
+
+
+def _show(record: PersonRecord, permissions: Collection[Permission]) -> PersonShown:
+    person = record.person
+    values = person.values() if Permission.VIEW_PRIVATE in permissions else {}
+    return PersonShown(
+        person_id=record.person_id,
+        external_id=person.external_id,
+        source_id=person.source_id,
+        email=person.text("email") or None,
+        first_name=person.text("first_name"),
+        last_name=person.text("last_name"),
+        attributes={name: list(value) if isinstance(value, tuple) else value for name, value in values.items()},
+        state=_state(record),
+        member_id=record.member_id,
+    )
+
+
+def _show_event(logged: LoggedEvent) -> EventShown:
+    return EventShown(
+        event_id=logged.event_id,
+        source_id=logged.source_id,
+        state=logged.state,
+        reason=logged.reason,
+        detail=logged.detail,
+        received_at=logged.received_at,
+        settled_at=logged.settled_at,
+        person_id=logged.person_id,
+        kind=logged.event.kind if logged.event else None,
+        occurred_at=logged.event.occurred_at if logged.event else None,
+    )

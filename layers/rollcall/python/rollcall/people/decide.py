@@ -1,0 +1,213 @@
+"""What a directory event changes, given everything that is known: person, address, member, invitation. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from rollcall.invitations.model import Invitation, InvitationStatus
+from rollcall.members.model import Change, Member
+from rollcall.members.projection import derive, same_content, single_valued, with_slice
+from rollcall.people.events import DirectoryEvent, Kind
+from rollcall.people.merge import DirectoryStatus, Person, has_effect, merge
+from rollcall.people.model import Address, Barred, EventState, Holder, Outcome, PersonRecord
+
+if TYPE_CHECKING:
+    from rollcall.hubs.model import Hub
+    from rollcall.mapping.table import MappingTable
+    from rollcall.segments.model import Catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What lies in the tables when an event is applied.
+
+    Attributes
+    ----------
+    record
+        The person; ``rev`` 0 and the event's own person if there is none yet.
+    is_new
+        Nothing was stored of this person before.
+    wanted
+        The address of the e-mail that the person has after the event, ``None`` without a usable one.
+    held
+        The address that the person holds now, ``None`` if none.
+    member
+        The member that the person is, or the one at the wanted address.
+    invitation
+        The invitation at the held address.
+    """
+
+    record: PersonRecord
+    is_new: bool
+    wanted: Address | None
+    held: Address | None
+    member: Member | None
+    invitation: Invitation | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What has to be written, all of it or nothing; ``None`` and empty where nothing changes."""
+
+    outcome: Outcome
+    record: PersonRecord | None = None
+    addresses: tuple[Address, ...] = ()
+    member: Member | None = None
+    invitation: Invitation | None = None
+
+    @property
+    def changes_something(self) -> bool:
+        """Anything to write at all."""
+        return bool(self.record or self.addresses or self.member or self.invitation)
+
+
+ERASED = Outcome(EventState.NO_CHANGE, "erased", "This person was erased; nothing was stored.")
+FUTURE = Outcome(
+    EventState.QUARANTINED,
+    "future_time",
+    "The event says it happened more than a day from now. Check the clock of the HR system, then replay it.",
+)
+
+
+def decide(
+    known: Known, event: DirectoryEvent, *, hub: Hub, catalogue: Catalogue, table: MappingTable, at: str
+) -> Decision:
+    """Return what the event changes.
+
+    The person is always merged. Their address follows their e-mail unless somebody else holds it: then the person
+    keeps the address they have and the event is held for an admin. A member's directory-derived slice is computed
+    anew; an invitation of somebody who left, or whose address moved, is withdrawn.
+    """
+    before = known.record.person
+    if before.erased:
+        return Decision(ERASED)
+    merged = before if known.is_new else merge(before, event)
+    addresses, address_id, is_taken = _move_address(known, merged)
+    member_id = known.record.member_id
+    if member_id is None and known.wanted and address_id == known.wanted.address_id:
+        member_id = known.wanted.member_id
+    record = replace(known.record, person=merged, address_id=address_id, member_id=member_id)
+    is_changed = known.is_new or record != known.record
+    member = _member(
+        known,
+        record,
+        hub=hub,
+        catalogue=catalogue,
+        table=table,
+        change=Change(f"event:{event.event_id}", "directory", at),
+        is_changed=is_changed,
+    )
+    invitation = _invitation(known, address_id, merged, at)
+    return Decision(
+        outcome=_outcome(known, merged, event, is_taken=is_taken),
+        record=record if is_changed else None,
+        addresses=addresses,
+        member=member,
+        invitation=invitation,
+    )
+
+
+def _move_address(known: Known, person: Person) -> tuple[tuple[Address, ...], str | None, bool]:
+    """Return addresses to write, the address the person then holds, and whether the wanted one is somebody else's."""
+    source, me = person.source_id, known.record.person_id
+    barred = _barred(person)
+    held, wanted = known.held, known.wanted
+    moves = (wanted.address_id if wanted else None) != (held.address_id if held else None)
+    is_taken = moves and wanted is not None and not _may_hold(wanted, source, known.record)
+    if is_taken or not moves:
+        if held is None:
+            return (), None, is_taken
+        kept = replace(held, holders={**held.holders, source: Holder(me, barred)})
+        return (() if kept == held else (kept,)), held.address_id, is_taken
+    changed: list[Address] = []
+    member_id = known.record.member_id
+    if held is not None:
+        left = {name: holder for name, holder in held.holders.items() if name != source}
+        gives_up = member_id is not None and held.member_id == member_id and wanted is not None
+        changed.append(replace(held, holders=left, member_id=None if gives_up else held.member_id))
+    if wanted is not None:
+        holders = {**wanted.holders, source: Holder(me, barred)}
+        changed.append(replace(wanted, holders=holders, member_id=member_id or wanted.member_id))
+    return tuple(changed), wanted.address_id if wanted else None, False
+
+
+def _may_hold(address: Address, source_id: str, record: PersonRecord) -> bool:
+    holder = address.holders.get(source_id)
+    if address.erased or (holder is not None and holder.person_id != record.person_id):
+        return False
+    return address.member_id is None or record.member_id is None or address.member_id == record.member_id
+
+
+def _barred(person: Person) -> Barred | None:
+    match person.status:
+        case DirectoryStatus.INACTIVE:
+            return Barred.DEACTIVATED
+        case DirectoryStatus.DELETED:
+            return Barred.DELETED
+        case _:
+            return None
+
+
+def _member(
+    known: Known,
+    record: PersonRecord,
+    *,
+    hub: Hub,
+    catalogue: Catalogue,
+    table: MappingTable,
+    change: Change,
+    is_changed: bool,
+) -> Member | None:
+    member = known.member
+    if member is None or record.member_id != member.member_id:
+        return None
+    rev = record.rev + 1 if is_changed else record.rev
+    part = derive(replace(record, rev=rev), table, catalogue)
+    held = member.slices.get(part.source_id)
+    if record.address_id is None or (known.wanted and record.address_id != known.wanted.address_id):
+        part = replace(part, email=held.email if held else "")
+    moved = replace(member, address_id=record.address_id or member.address_id)
+    if not same_content(held, part):
+        moved = with_slice(moved, part, hub, single_valued(catalogue))
+    return None if moved == member else replace(moved, change=change)
+
+
+def _invitation(known: Known, address_id: str | None, person: Person, at: str) -> Invitation | None:
+    invitation = known.invitation
+    if invitation is None or not invitation.is_open:
+        return None
+    moved = known.held is not None and known.held.address_id != address_id
+    if not moved and person.status is DirectoryStatus.ACTIVE:
+        return None
+    return replace(invitation, status=InvitationStatus.WITHDRAWN, settled_at=at)
+
+
+def _outcome(known: Known, merged: Person, event: DirectoryEvent, *, is_taken: bool) -> Outcome:
+    before = known.record.person
+    if not has_effect(merged, event):
+        return Outcome(EventState.NO_CHANGE, "older", "Older than what we already have from this source.")
+    if is_taken:
+        detail = (
+            "The e-mail belongs to somebody else in the hub. Until that is settled the person keeps their former one."
+        )
+        return Outcome(EventState.HELD, "address_taken", detail)
+    if known.is_new:
+        return Outcome(EventState.APPLIED, "person_created", "A person the hub did not know yet.")
+    if merged == before:
+        return Outcome(EventState.APPLIED, "already_applied", "Applied before; applying it again changed nothing.")
+    if _said(merged) == _said(before):
+        return Outcome(EventState.NO_CHANGE, "same_values", "Everything it says was known already.")
+    return _CHANGED.get(event.kind, _UPDATED)
+
+
+_UPDATED = Outcome(EventState.APPLIED, "person_changed", "What the directory says of the person changed.")
+_CHANGED = {
+    Kind.DEACTIVATED: Outcome(EventState.APPLIED, "person_deactivated", "The person was deactivated."),
+    Kind.DELETED: Outcome(EventState.APPLIED, "person_deleted", "The person was deleted."),
+}
+
+
+def _said(person: Person) -> tuple[object, ...]:
+    fields = {name: cell.value for name, cell in person.fields.items() if cell.value}
+    return person.status, fields, person.values()

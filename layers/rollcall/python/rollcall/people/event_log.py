@@ -1,0 +1,223 @@
+"""The event log: the Events table. Its conditional put is the only commit point of a webhook."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from rollcall.people.events import DirectoryEvent, Ignored
+from rollcall.people.model import EventState, LoggedEvent, Outcome, event_from_item, event_to_item
+from rollcall.runtime import dynamo, lists, queues
+from rollcall.runtime.ids import digest, shard_of
+from rollcall.runtime.times import to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+TABLE = "EVENTS_TABLE"
+QUEUE = "DIRECTORY_EVENTS_QUEUE_URL"
+DUE_SHARDS = 8
+FIRST_SWEEP = timedelta(minutes=1)
+LONGEST_SWEEP = timedelta(hours=6)
+Recorded = Literal["new", "duplicate", "conflict"]
+
+
+def pk(hub_id: str, event_id: str) -> str:
+    """Return the key of an event."""
+    return f"{hub_id}#E#{event_id}"
+
+
+def record_event(
+    hub_id: str, event: DirectoryEvent | Ignored, body_hash: str, received_at: datetime, person_id: str | None
+) -> Recorded:
+    """Make a received event durable; only after this may the sender be told that we have it.
+
+    Returns
+    -------
+    ``new``; ``duplicate`` if the same event with the same body is there already; ``conflict`` if another body came
+    under the same id: that one is kept apart as quarantined, under an id of its own.
+
+    Raises
+    ------
+    TransientError
+        If it is not certain that the event is stored.
+    """
+    item = _item(hub_id, event, body_hash, received_at, person_id)
+    try:
+        dynamo.write([dynamo.put_action(TABLE, item, "attribute_not_exists(#pk)")])
+    except dynamo.ConditionFailedError as exc:
+        if exc.old[0]["body_hash"] == body_hash:
+            return "duplicate"
+        other = _item(hub_id, event, body_hash, received_at, person_id)
+        other |= _keys(hub_id, digest(item["event_id"], body_hash), received_at)
+        other |= {
+            "state": str(EventState.QUARANTINED),
+            "reason": "other_body",
+            "detail": "An event with this id was received before, with other contents.",
+        }
+        other.pop("due_pk", None)
+        other.pop("due_sk", None)
+        dynamo.write([dynamo.put_action(TABLE, other)])
+        return "conflict"
+    return "new"
+
+
+def wake(hub_id: str, source_id: str, event_ids: Iterable[str]) -> None:
+    """Send pointers to the worker. If that fails the sweeper does it later."""
+    queues.send_many(QUEUE, [{"hub_id": hub_id, "source_id": source_id, "event_id": found} for found in event_ids])
+
+
+def _keys(hub_id: str, event_id: str, received_at: datetime) -> dict[str, Any]:
+    at = to_text(received_at)
+    return {
+        "pk": pk(hub_id, event_id),
+        "sk": "-",
+        "event_id": event_id,
+        "by_hub_pk": f"{hub_id}#{shard_of(event_id)}",
+        "by_hub_sk": f"{at}#{event_id}",
+    }
+
+
+def _item(
+    hub_id: str, event: DirectoryEvent | Ignored, body_hash: str, received_at: datetime, person_id: str | None
+) -> dict[str, Any]:
+    item = _keys(hub_id, event.event_id, received_at)
+    item |= {
+        "hub_id": hub_id,
+        "source_id": event.source_id,
+        "body_hash": body_hash,
+        "received_at": to_text(received_at),
+    }
+    if isinstance(event, Ignored):
+        return item | {"state": str(EventState.IGNORED), "reason": event.reason, "detail": event.detail}
+    if person_id is not None:
+        item |= {"person_id": person_id, "by_person_pk": f"{hub_id}#{person_id}", "by_person_sk": to_text(received_at)}
+    return item | {
+        "state": str(EventState.NEW),
+        "reason": "received",
+        "detail": "Received, not yet applied.",
+        "event": event_to_item(event),
+        "due_pk": f"event#{shard_of(event.event_id) % DUE_SHARDS}",
+        "due_sk": to_text(received_at + FIRST_SWEEP),
+        "sweeps": 0,
+    }
+
+
+def get_event(hub_id: str, event_id: str) -> LoggedEvent | None:
+    """Return an event of the log, read consistently, or nothing."""
+    item = dynamo.get(TABLE, pk(hub_id, event_id))
+    return from_item(item) if item else None
+
+
+def from_item(item: dict[str, Any]) -> LoggedEvent:
+    """Read an event of the log from its item."""
+    return LoggedEvent(
+        event_id=item["event_id"],
+        source_id=item["source_id"],
+        state=EventState(item["state"]),
+        reason=item["reason"],
+        detail=item["detail"],
+        received_at=item["received_at"],
+        settled_at=item.get("settled_at"),
+        person_id=item.get("person_id"),
+        event=event_from_item(item["event"]) if item.get("event") else None,
+    )
+
+
+def settle_event(hub_id: str, event_id: str, outcome: Outcome, at: datetime) -> bool:
+    """Write down what a new event did. Returns whether it was still new; a second settling changes nothing."""
+    action = dynamo.update_action(
+        TABLE,
+        pk(hub_id, event_id),
+        "-",
+        "SET #state = :state, #reason = :reason, #detail = :detail, #settled_at = :at REMOVE #due_pk, #due_sk",
+        condition="#state = :new",
+        values={
+            "state": str(outcome.state),
+            "reason": outcome.reason,
+            "detail": outcome.detail,
+            "at": to_text(at),
+            "new": str(EventState.NEW),
+        },
+    )
+    try:
+        dynamo.write([action])
+    except dynamo.ConditionFailedError:
+        return False
+    return True
+
+
+def reopen_event(hub_id: str, event_id: str, at: datetime) -> None:
+    """Make a settled event new again, so that it is applied once more (replay). The merge makes that safe.
+
+    Raises
+    ------
+    ConditionFailedError
+        If there is no such event, or it carries nothing to apply.
+    """
+    action = dynamo.update_action(
+        TABLE,
+        pk(hub_id, event_id),
+        "-",
+        "SET #state = :new, #reason = :reason, #detail = :detail, "
+        "#due_pk = :due_pk, #due_sk = :due_sk, #sweeps = :zero",
+        condition="attribute_exists(#event)",
+        values={
+            "new": str(EventState.NEW),
+            "reason": "replayed",
+            "detail": "Being applied again, as an admin asked.",
+            "due_pk": f"event#{shard_of(event_id) % DUE_SHARDS}",
+            "due_sk": to_text(at + FIRST_SWEEP),
+            "zero": 0,
+        },
+    )
+    dynamo.write([action])
+
+
+@dataclass(frozen=True, slots=True)
+class DueEvent:
+    """An event that is still new when it should not be."""
+
+    hub_id: str
+    event_id: str
+
+
+def due_events(shard: int, at: datetime, limit: int) -> list[DueEvent]:
+    """Return events of one shard that are still new and were due to be looked at."""
+    page = dynamo.query(
+        TABLE, f"event#{shard}", index="due", condition="#due_sk <= :now", values={"now": to_text(at)}, limit=limit
+    )
+    found = [item["pk"].split("#E#") for item in page.items]
+    return [DueEvent(hub_id, event_id) for hub_id, event_id in found]
+
+
+def put_off(due: DueEvent, at: datetime) -> str | None:
+    """Move the next look at a new event further away each time; returns its source id, or nothing if it is settled."""
+    item = dynamo.get(TABLE, pk(due.hub_id, due.event_id))
+    if item is None or item["state"] != EventState.NEW:
+        return None
+    sweeps = item["sweeps"] + 1
+    action = dynamo.update_action(
+        TABLE,
+        item["pk"],
+        "-",
+        "SET #due_sk = :due_sk, #sweeps = :sweeps",
+        condition="#state = :new",
+        values={
+            "due_sk": to_text(at + min(FIRST_SWEEP * 2**sweeps, LONGEST_SWEEP)),
+            "sweeps": sweeps,
+            "new": str(EventState.NEW),
+        },
+    )
+    try:
+        dynamo.write([action])
+    except dynamo.ConditionFailedError:
+        return None
+    return str(item["source_id"])
+
+
+def list_events(hub_id: str, *, limit: int, cursor: str = "") -> tuple[list[LoggedEvent], str | None]:
+    """Return the newest events of the hub, and the cursor of the next page."""
+    items, next_cursor = lists.page(TABLE, hub_id, "by_hub", limit=limit, cursor=cursor, newest_first=True)
+    return [from_item(item) for item in items], next_cursor

@@ -1,0 +1,158 @@
+"""Persons and addresses: the People table."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+from rollcall.people.merge import DirectoryStatus
+from rollcall.people.model import Address, Barred, Holder, PersonRecord, person_from_item, person_to_item
+from rollcall.runtime import dynamo, lists
+from rollcall.runtime.ids import SHARDS, shard_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+TABLE = "PEOPLE_TABLE"
+
+
+def person_pk(hub_id: str, person_id: str) -> str:
+    """Return the key of a person."""
+    return f"{hub_id}#P#{person_id}"
+
+
+def address_pk(hub_id: str, address_id: str) -> str:
+    """Return the key of an address."""
+    return f"{hub_id}#A#{address_id}"
+
+
+def sort_name(first_name: str, last_name: str, identifier: str) -> str:
+    """Return the text that lists are sorted by: last name, first name, id, without regard to case and marks."""
+    text = unicodedata.normalize("NFKD", f"{last_name} {first_name}".strip()).casefold()
+    plain = "".join(char for char in text if not unicodedata.combining(char))
+    return f"{plain[:200]}#{identifier}"
+
+
+def get_person(hub_id: str, person_id: str) -> PersonRecord | None:
+    """Return a person, read consistently, or nothing."""
+    item = dynamo.get(TABLE, person_pk(hub_id, person_id))
+    return record_from_item(item) if item else None
+
+
+def get_persons(hub_id: str, person_ids: Iterable[str]) -> dict[str, PersonRecord]:
+    """Return the persons that exist, by id."""
+    found = dynamo.get_many(TABLE, [(person_pk(hub_id, person_id), "-") for person_id in person_ids])
+    records = [record_from_item(item) for item in found.values()]
+    return {record.person_id: record for record in records}
+
+
+def record_from_item(item: dict[str, Any]) -> PersonRecord:
+    """Read a person from its item."""
+    return PersonRecord(
+        person_id=item["pk"].rpartition("#")[2],
+        person=person_from_item(item),
+        rev=item["rev"],
+        member_id=item.get("member_id"),
+        address_id=item.get("address_id"),
+    )
+
+
+def put_person(hub_id: str, record: PersonRecord, cause: str, at: str) -> dynamo.Action:
+    """Return the write of a person, on condition that the stored revision is still ``record.rev`` and not erased.
+
+    ``cause`` says what made the change, for the activity: ``event:<event id>``, ``accept:<address id>``, ...
+    """
+    person = record.person
+    item: dict[str, Any] = {
+        "pk": person_pk(hub_id, record.person_id),
+        "sk": "-",
+        "rev": record.rev + 1,
+        "status": str(person.status),
+        "cause": cause,
+        "changed_at": at,
+        **person_to_item(person),
+    }
+    if record.member_id:
+        item["member_id"] = record.member_id
+    if record.address_id:
+        item["address_id"] = record.address_id
+    if person.status in (DirectoryStatus.ACTIVE, DirectoryStatus.INACTIVE):
+        item["by_name_pk"] = f"{hub_id}#{shard_of(record.person_id)}"
+        item["by_name_sk"] = sort_name(person.text("first_name"), person.text("last_name"), record.person_id)
+    if record.rev == 0:
+        return dynamo.put_action(TABLE, item, "attribute_not_exists(#pk)")
+    return dynamo.put_action(
+        TABLE, item, "#rev = :rev AND #status <> :erased", {"rev": record.rev, "erased": str(DirectoryStatus.ERASED)}
+    )
+
+
+def get_address(hub_id: str, address_id: str) -> Address:
+    """Return an address, read consistently; one with ``rev`` 0 if nobody ever held it."""
+    item = dynamo.get(TABLE, address_pk(hub_id, address_id))
+    return address_from_item(item) if item else Address(address_id)
+
+
+def get_addresses(hub_id: str, address_ids: Iterable[str]) -> dict[str, Address]:
+    """Return the addresses that somebody holds or held, by id."""
+    found = dynamo.get_many(TABLE, [(address_pk(hub_id, address_id), "-") for address_id in address_ids])
+    addresses = [address_from_item(item) for item in found.values()]
+    return {address.address_id: address for address in addresses}
+
+
+def address_from_item(item: dict[str, Any]) -> Address:
+    """Read an address from its item."""
+    return Address(
+        address_id=item["pk"].rpartition("#")[2],
+        rev=item["rev"],
+        holders={
+            source_id: Holder(person_id, Barred(barred) if barred else None)
+            for source_id, (person_id, barred) in item.get("holders", {}).items()
+        },
+        member_id=item.get("member_id"),
+        erased=item.get("erased", False),
+        suppressed=item.get("suppressed"),
+    )
+
+
+def put_address(hub_id: str, address: Address) -> dynamo.Action:
+    """Return the write of an address, on condition that the stored revision is still ``address.rev``.
+
+    ``barred`` is written out as well: the claim of a mail checks it.
+    """
+    item: dict[str, Any] = {
+        "pk": address_pk(hub_id, address.address_id),
+        "sk": "-",
+        "rev": address.rev + 1,
+        "holders": {
+            source_id: [holder.person_id, str(holder.barred) if holder.barred else None]
+            for source_id, holder in address.holders.items()
+        },
+        "erased": address.erased,
+    }
+    if address.member_id:
+        item["member_id"] = address.member_id
+    if address.barred:
+        item["barred"] = str(address.barred)
+    if address.suppressed:
+        item["suppressed"] = address.suppressed
+    if address.rev == 0:
+        return dynamo.put_action(TABLE, item, "attribute_not_exists(#pk)")
+    return dynamo.put_action(TABLE, item, "#rev = :rev", {"rev": address.rev})
+
+
+def check_person(hub_id: str, record: PersonRecord) -> dynamo.Action:
+    """Return a check that the person is still at the revision that was read, for transactions that do not write it."""
+    return dynamo.check_action(TABLE, person_pk(hub_id, record.person_id), "-", "#rev = :rev", {"rev": record.rev})
+
+
+def all_persons(hub_id: str) -> Iterator[PersonRecord]:
+    """Yield every person of the hub that is not deleted, shard by shard; memory holds one page."""
+    for shard in range(SHARDS):
+        for item in dynamo.query_all(TABLE, f"{hub_id}#{shard}", index="by_name"):
+            yield record_from_item(item)
+
+
+def list_persons(hub_id: str, *, limit: int, cursor: str = "") -> tuple[list[PersonRecord], str | None]:
+    """Return persons by name, and the cursor of the next page."""
+    items, next_cursor = lists.page(TABLE, hub_id, "by_name", limit=limit, cursor=cursor)
+    return [record_from_item(item) for item in items], next_cursor

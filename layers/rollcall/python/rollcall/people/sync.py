@@ -1,0 +1,123 @@
+"""Apply one directory event: read what is known, decide, write it in one transaction, then settle the event.
+
+The event is settled last, so a death anywhere leaves it new and it is applied again, which the merge makes harmless.
+Between the write and the settling the versions of mapping table and catalogue are read once more: if they moved, the
+member was computed from old rules, and the event is applied once more with the new ones.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from rollcall.hubs import context
+from rollcall.invitations import store as invitations
+from rollcall.members import store as members
+from rollcall.members.projection import single_valued, view
+from rollcall.people import event_log, store
+from rollcall.people.decide import FUTURE, Decision, Known, decide
+from rollcall.people.merge import lift, merge
+from rollcall.people.model import Address, EventState, Outcome, PersonRecord
+from rollcall.privacy.emails import usable_email
+from rollcall.runtime import dynamo
+from rollcall.runtime.errors import NotFoundError, TransientError
+from rollcall.runtime.observability import log
+from rollcall.runtime.times import from_text, now, to_text
+
+if TYPE_CHECKING:
+    from rollcall.hubs.context import HubContext
+    from rollcall.people.events import DirectoryEvent
+
+TRIES = 6
+FAR_FUTURE = timedelta(hours=24)
+
+
+def apply_event(hub_id: str, event_id: str) -> Outcome | None:
+    """Apply an event of the log and settle it. Returns what it did, or nothing if it was settled before.
+
+    Raises
+    ------
+    TransientError
+        If AWS or other workers got in the way too often; the event stays new and comes again.
+    """
+    logged = event_log.get_event(hub_id, event_id)
+    if logged is None or logged.state is not EventState.NEW or logged.event is None:
+        return None
+    if from_text(logged.event.occurred_at) > from_text(logged.received_at) + FAR_FUTURE:
+        outcome = FUTURE
+    else:
+        outcome = _apply(hub_id, logged.event)
+    event_log.settle_event(hub_id, event_id, outcome, now())
+    log.info(
+        "event_settled",
+        hub_id=hub_id,
+        event_id=event_id,
+        source_id=logged.source_id,
+        outcome=str(outcome.state),
+        reason=outcome.reason,
+    )
+    return outcome
+
+
+def _apply(hub_id: str, event: DirectoryEvent) -> Outcome:
+    first: Outcome | None = None
+    for attempt in range(TRIES):
+        if attempt:
+            time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
+        try:
+            ctx = context.load(hub_id)
+        except NotFoundError:
+            return Outcome(EventState.IGNORED, "hub_gone", "The hub was off-boarded.")
+        known = _look(hub_id, event, ctx)
+        decision = decide(known, event, hub=ctx.hub, catalogue=ctx.catalogue, table=ctx.table, at=to_text(now()))
+        try:
+            _commit(hub_id, known, decision, ctx, f"event:{event.event_id}")
+        except (dynamo.ConditionFailedError, TransientError):
+            continue  # somebody else was faster, or AWS is not sure: look again
+        first = first or decision.outcome
+        if context.current_versions(hub_id) == ctx.versions:
+            return first
+    raise TransientError
+
+
+def _look(hub_id: str, event: DirectoryEvent, ctx: HubContext) -> Known:
+    person_id = ctx.key.person_id(event.source_id, event.external_id)
+    stored = store.get_person(hub_id, person_id)
+    record = stored or PersonRecord(person_id, lift(event))
+    if record.person.erased:
+        return Known(record, is_new=False, wanted=None, held=None, member=None, invitation=None)
+    email = usable_email(merge(record.person, event).text("email"))
+    wanted_id = ctx.key.address_id(email) if email else None
+    asked = [found for found in (record.address_id, wanted_id) if found]
+    addresses = store.get_addresses(hub_id, asked)
+    wanted = (addresses.get(wanted_id) or Address(wanted_id)) if wanted_id else None
+    held = addresses.get(record.address_id) if record.address_id else None
+    member_id = record.member_id or (wanted.member_id if wanted else None)
+    invited = held or wanted
+    return Known(
+        record=record,
+        is_new=stored is None,
+        wanted=wanted,
+        held=held,
+        member=members.get_member(hub_id, member_id) if member_id else None,
+        invitation=invitations.get_invitation(hub_id, invited.address_id) if invited else None,
+    )
+
+
+def _commit(hub_id: str, known: Known, decision: Decision, ctx: HubContext, cause: str) -> None:
+    if not decision.changes_something:
+        return
+    actions: list[dynamo.Action] = []
+    if decision.record:
+        actions.append(store.put_person(hub_id, decision.record, cause, to_text(now())))
+    else:
+        actions.append(store.check_person(hub_id, known.record))
+    actions += [store.put_address(hub_id, address) for address in decision.addresses]
+    if decision.member:
+        shown = view(decision.member, ctx.hub, single_valued(ctx.catalogue))
+        actions.append(members.put_member(hub_id, decision.member, shown))
+    if decision.invitation:
+        actions.append(invitations.put_invitation(hub_id, decision.invitation))
+    dynamo.write(actions)

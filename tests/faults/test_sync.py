@@ -1,0 +1,139 @@
+"""A failure or a death at every AWS call of applying an event: nothing lost, nothing doubled."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from rollcall.invitations import store as invitations
+from rollcall.invitations.model import Invitation, InvitationStatus
+from rollcall.people import event_log
+from rollcall.people.events import DirectoryEvent, Kind
+from rollcall.people.model import EventState
+from rollcall.people.sync import apply_event
+from rollcall.runtime import dynamo
+from rollcall.runtime.times import to_text
+from tests.support.aws import stack
+from tests.support.faults import MODES, injected, until_quiet
+from tests.support.world import T0, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAYA = {"email": "maya@example.com", "first_name": "Maya", "last_name": "Okafor"}
+
+
+def _first_event(world: World) -> DirectoryEvent:
+    return world.event("one", 0, Kind.ADDED, fields=MAYA, attributes={"Office": "London", "Grade": "Senior"})
+
+
+def _known_person(world: World) -> None:
+    world.tell(_first_event(world))
+
+
+def _member(world: World) -> None:
+    _known_person(world)
+    world.enrol()
+
+
+def _invited(world: World) -> None:
+    _known_person(world)
+    invitation = Invitation(
+        address_id=world.address_id("maya@example.com"),
+        epoch=1,
+        status=InvitationStatus.SENT,
+        email="maya@example.com",
+        created_at=to_text(T0),
+        expires_at=to_text(T0 + timedelta(days=14)),
+    )
+    dynamo.write([invitations.put_invitation(world.hub.hub_id, invitation)])
+
+
+SCENARIOS: dict[str, tuple[Callable[[World], None], Callable[[World], DirectoryEvent]]] = {
+    "added": (lambda _: None, _first_event),
+    "moved": (_member, lambda world: world.event("two", 5, attributes={"Office": "Toronto"})),
+    "new_address": (_member, lambda world: world.event("two", 5, fields={"email": "maya.o@example.com"})),
+    "left": (_invited, lambda world: world.event("two", 5, Kind.DEACTIVATED)),
+    "deleted": (_member, lambda world: world.event("two", 5, Kind.DELETED)),
+}
+
+
+def _outcome(name: str, at: int, mode: str) -> tuple[dict[str, Any], int, list[str]]:
+    """Run a scenario with one fault; return the final state, the number of settled events, and the calls made."""
+    prepare, make = SCENARIOS[name]
+    with stack():
+        world = World(hub=_HUB).build()
+        prepare(world)
+        event = make(world)
+        world.record(event)
+        injector = until_quiet(lambda: _work(world, event), at=at, mode=mode)
+        logged = event_log.get_event(world.hub.hub_id, event.event_id)
+        assert logged is not None
+        return world.state(), int(logged.state is EventState.APPLIED), injector.calls
+
+
+def _work(world: World, event: DirectoryEvent) -> None:
+    apply_event(world.hub.hub_id, event.event_id)
+
+
+_HUB = World().hub
+
+
+@pytest.mark.parametrize("name", list(SCENARIOS))
+def test_fault_at_every_call_ends_as_without(name: str) -> None:
+    """Whatever call fails or dies, after redelivery the tables are the same and the event is settled once."""
+    expected, settled, calls = _outcome(name, 0, "")
+    assert settled == 1
+    assert len(calls) >= 6
+    runs = 0
+    for at in range(1, len(calls) + 1):
+        for mode in MODES:
+            state, settled, _ = _outcome(name, at, mode)
+            assert settled == 1, f"{mode} at call {at} ({calls[at - 1]})"
+            assert state == expected, f"{mode} at call {at} ({calls[at - 1]})"
+            runs += 1
+    print(f"{name}: {len(calls)} AWS calls, {runs} runs")
+
+
+def test_second_worker_at_every_call_loses_nothing() -> None:
+    """A second event of the same person, applied between any two calls of the first, is not overwritten."""
+    probe = _race(0)
+    assert probe[0] == {"Office": "Toronto", "Team": "North", "Grade": "Senior"}
+    for at in range(1, probe[1] + 1):
+        assert _race(at)[0] == probe[0], f"second worker before call {at}"
+
+
+def _race(at: int) -> tuple[dict[str, Any], int]:
+    from rollcall.people import store
+
+    with stack():
+        world = World(hub=_HUB).build()
+        _member(world)
+        one, two = (
+            world.event("two", 5, attributes={"Office": "Toronto"}),
+            world.event("three", 6, attributes={"Team": "North"}),
+        )
+        world.record(one)
+        world.record(two)
+        with injected() as injector:
+            plain = injector.before
+
+            def before(model: Any, params: Any, **rest: Any) -> None:
+                plain(model, params, **rest)
+                if len(injector.calls) == at:
+                    _work(world, two)
+
+            from rollcall.runtime import clients
+
+            for client in (clients.dynamodb(), clients.s3()):
+                client.meta.events.unregister("before-call", unique_id="rollcall-before")
+                client.meta.events.register("before-call", before, unique_id="rollcall-before")
+            _work(world, one)
+        calls = len(injector.calls)
+        _work(world, two)
+        person = store.get_person(world.hub.hub_id, world.person_id())
+        assert person is not None
+        assert world.shown(person.member_id or "")["segments"] == {"location": ["toronto"]}
+        return dict(person.person.values()), calls
