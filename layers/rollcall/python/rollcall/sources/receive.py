@@ -1,0 +1,97 @@
+"""Receive a webhook: verify it, make every event in it durable, wake the worker, answer.
+
+Nothing is answered with 2xx before all of its events lie in the event log; from then on nothing can be lost.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rollcall.hubs import store as hubs
+from rollcall.hubs.model import DeletedMeans
+from rollcall.people import event_log
+from rollcall.people.events import DirectoryEvent, Ignored, Kind
+from rollcall.runtime.errors import Fault, MalformedError, NotFoundError, TooLargeError, TransientError
+from rollcall.runtime.ids import is_ulid
+from rollcall.runtime.observability import log
+from rollcall.sources.model import Delivery
+from rollcall.sources.registry import provider
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from rollcall.hubs.model import Source
+
+MAX_BODY = 1024 * 1024
+
+
+def receive(
+    hub_id: str, source_id: str, body: str, headers: Mapping[str, str], received_at: datetime, *, is_base64: bool
+) -> tuple[int, dict[str, int]]:
+    """Take a delivery and return the status and body of the answer.
+
+    Raises
+    ------
+    NotFoundError, UnauthenticError, TooLargeError, MalformedError
+        It was not taken, and nothing changed.
+    TransientError
+        It is not certain that it was taken: the sender must try again.
+    """
+    if not (is_ulid(hub_id) and is_ulid(source_id)):
+        raise NotFoundError
+    raw = _decode(body, is_base64=is_base64)
+    source = hubs.get_source(hub_id, source_id)
+    if source is None:
+        raise NotFoundError
+    try:
+        module = provider(source.provider)
+    except MalformedError as exc:  # stored by another version of ours: no fault of the sender's
+        raise TransientError from exc
+    delivery = Delivery(raw, {name.lower(): value for name, value in headers.items()}, received_at)
+    module.verify(delivery, hubs.source_secrets(source))
+    events = [_as_the_source_means(event, source) for event in module.parse(delivery, source)]
+    waiting = _record(source, events, hashlib.sha256(raw).hexdigest(), received_at)
+    if waiting:
+        try:
+            event_log.wake(hub_id, source_id, waiting)
+        except TransientError:
+            log.warning("wake_failed", hub_id=hub_id, source_id=source_id, count=len(waiting))
+    ignored = sum(isinstance(event, Ignored) for event in events)
+    log.info("webhook_received", hub_id=hub_id, source_id=source_id, provider=source.provider, count=len(events))
+    return module.ANSWER, {"accepted": len(events) - ignored, "ignored": ignored}
+
+
+def _decode(body: str, *, is_base64: bool) -> bytes:
+    try:
+        raw = base64.b64decode(body, validate=True) if is_base64 else body.encode("utf-8")
+    except ValueError:
+        raise MalformedError([Fault("body", "bad_encoding", "The body could not be decoded.")]) from None
+    if len(raw) > MAX_BODY:
+        msg = "Send at most 1 MiB at a time; split long lists."
+        raise TooLargeError(msg)
+    return raw
+
+
+def _as_the_source_means(event: DirectoryEvent | Ignored, source: Source) -> DirectoryEvent | Ignored:
+    deactivates = source.deleted_means is DeletedMeans.DEACTIVATE
+    if deactivates and isinstance(event, DirectoryEvent) and event.kind is Kind.DELETED:
+        return replace(event, kind=Kind.DEACTIVATED)
+    return event
+
+
+def _record(source: Source, events: list[DirectoryEvent | Ignored], body_hash: str, received_at: datetime) -> list[str]:
+    """Put every event into the log; return the ids of those that wait to be applied."""
+    key = hubs.hub_key(source.hub_id, source.salt)
+    waiting = []
+    for event in events:
+        person_id = key.person_id(source.source_id, event.external_id) if isinstance(event, DirectoryEvent) else None
+        recorded = event_log.record_event(source.hub_id, event, body_hash, received_at, person_id)
+        if recorded == "conflict":
+            log.warning("event_quarantined", hub_id=source.hub_id, source_id=source.source_id, event_id=event.event_id)
+        if recorded == "new" and isinstance(event, DirectoryEvent):
+            waiting.append(event.event_id)
+    return waiting

@@ -1,0 +1,45 @@
+"""Which module understands which system. A new system is one file and one line here."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
+
+from rollcall.runtime.errors import Fault, MalformedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rollcall.hubs.model import Source
+    from rollcall.sources.model import Delivery, Parsed
+
+PROVIDERS = ("standard", "workos")
+
+
+class Provider(Protocol):
+    """What a source module offers."""
+
+    ANSWER: int
+
+    def verify(self, delivery: Delivery, secrets: Sequence[str]) -> None:
+        """Raise ``UnauthenticError`` unless one of the secrets signed the delivery."""
+
+    def is_secret(self, text: str) -> bool:
+        """Tell whether a text can be a secret of this system."""
+
+    def parse(self, delivery: Delivery, source: Source) -> Parsed:
+        """Return the directory events of a delivery."""
+
+
+def provider(name: str) -> Provider:
+    """Return the module of a system, imported only when it is needed.
+
+    Raises
+    ------
+    MalformedError
+        If we do not know the system.
+    """
+    if name not in PROVIDERS:
+        known = ", ".join(PROVIDERS)
+        raise MalformedError([Fault("provider", "unknown_provider", f"Choose one of: {known}.")])
+    return cast("Provider", import_module(f"rollcall.sources.{name}"))

@@ -1,0 +1,145 @@
+"""A client's own system: the canonical directory event, signed as the Standard Webhooks specification says.
+
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from typing import TYPE_CHECKING, Any
+
+from rollcall.people.events import DirectoryEvent, Ignored, Kind
+from rollcall.runtime.errors import Fault, MalformedError, UnauthenticError
+from rollcall.runtime.ids import event_id
+from rollcall.sources.model import (
+    Delivery,
+    Faults,
+    Parsed,
+    check_size,
+    load_json,
+    read_attributes,
+    read_fields,
+    read_id,
+    read_time,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rollcall.hubs.model import Source
+
+ANSWER = 202
+TOLERANCE_SECONDS = 300
+MAX_EVENTS = 500
+_TIMESTAMP = re.compile(r"[0-9]{10}")
+_KINDS = {f"person.{kind}": kind for kind in Kind}
+
+
+def verify(delivery: Delivery, secrets: Sequence[str]) -> None:
+    """Check the signature: HMAC-SHA-256 over ``id.timestamp.body``, any of the signatures, any live secret.
+
+    Raises
+    ------
+    UnauthenticError
+        Whatever is wrong.
+    """
+    name = delivery.headers.get("webhook-id", "")
+    timestamp = delivery.headers.get("webhook-timestamp", "")
+    if not name or not name.isascii() or not _TIMESTAMP.fullmatch(timestamp):
+        raise UnauthenticError
+    if abs(delivery.received_at.timestamp() - int(timestamp)) > TOLERANCE_SECONDS:
+        raise UnauthenticError
+    signed = f"{name}.{timestamp}.".encode() + delivery.body
+    # Compared as text: base64 has several spellings of the same bytes, and only one of them was signed.
+    given = [token for token in delivery.headers.get("webhook-signature", "").split(" ") if token.isascii()]
+    expected = [_sign(key, signed) for key in map(_key, secrets) if key]
+    if not any(hmac.compare_digest(one, other) for one in given for other in expected):
+        raise UnauthenticError
+
+
+def _sign(key: bytes, signed: bytes) -> str:
+    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+
+
+def _key(secret: str) -> bytes:
+    try:
+        return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def is_secret(text: str) -> bool:
+    """Tell whether a text can be a secret: base64 of 24 to 64 bytes, with or without ``whsec_``."""
+    return 24 <= len(_key(text)) <= 64  # noqa: PLR2004 - bounds of the specification
+
+
+def parse(delivery: Delivery, source: Source) -> Parsed:
+    """Return the directory events of a delivery: one object, or a list of up to 500.
+
+    Raises
+    ------
+    MalformedError
+        With every fault, at its JSON path.
+    """
+    name = delivery.headers.get("webhook-id", "")
+    document = load_json(delivery.body)
+    if not isinstance(document, list):
+        document = [document]
+        names, places = [name], ["$"]
+    else:
+        names = [f"{name}#{number}" for number in range(len(document))]
+        places = [f"$[{number}]" for number in range(len(document))]
+    if not 1 <= len(document) <= MAX_EVENTS:
+        raise MalformedError([Fault("$", "bad_count", f"Send one event, or a list of 1 to {MAX_EVENTS}.")])
+    faults = Faults()
+    rows = zip(document, names, places, strict=True)
+    events = [
+        _event(one, event_id(source.source_id, named), place, delivery=delivery, source=source, faults=faults)
+        for one, named, place in rows
+    ]
+    faults.check()
+    return [event for event in events if event is not None]
+
+
+def _event(
+    document: Any,  # noqa: ANN401 - any JSON
+    identifier: str,
+    place: str,
+    *,
+    delivery: Delivery,
+    source: Source,
+    faults: Faults,
+) -> DirectoryEvent | Ignored | None:
+    if not isinstance(document, dict):
+        faults.add(place, "not_an_object", "An event must be a JSON object.")
+        return None
+    kind = document.get("type")
+    if not isinstance(kind, str) or not kind:
+        faults.add(f"{place}.type", "missing_type", "Say what happened, such as person.added.")
+        return None
+    if kind not in _KINDS:
+        return Ignored(identifier, source.source_id, "unused_type", "Rollcall does not use events of this type.")
+    data = document.get("data")
+    if not isinstance(data, dict):
+        faults.add(f"{place}.data", "missing_data", "Put the person into data, as an object.")
+        return None
+    complete = False if data.get("complete") is None else data["complete"]
+    if not isinstance(complete, bool):
+        faults.add(f"{place}.data.complete", "not_a_boolean", "complete must be true or false.")
+        complete = False
+    event = DirectoryEvent(
+        event_id=identifier,
+        source_id=source.source_id,
+        external_id=read_id(data.get("external_id"), f"{place}.data.external_id", faults),
+        kind=_KINDS[kind],
+        occurred_at=read_time(document.get("timestamp"), f"{place}.timestamp", faults, delivery.received_at),
+        fields=read_fields(data, f"{place}.data", faults),
+        attributes=read_attributes(data.get("attributes"), f"{place}.data.attributes", faults),
+        complete=complete,
+    )
+    check_size(event, f"{place}.data", faults)
+    return event
