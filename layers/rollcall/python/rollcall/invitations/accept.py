@@ -1,0 +1,323 @@
+"""The link of an invitation: look at it, accept it, decline it.
+
+Looking changes nothing, since mail scanners open links. Accepting is one transaction over invitation, address, the
+persons who hold the address, and the new member, whose id follows from address and epoch: a second try finds the
+first one's work. What the member shows is computed from the mapping table and catalogue that were read before; if
+they moved meanwhile, it is computed once more.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from rollcall.hubs import context
+from rollcall.invitations import links, store
+from rollcall.invitations.model import InvitationStatus
+from rollcall.members import store as members
+from rollcall.members.model import Change, Manual, Member, Status
+from rollcall.members.projection import derive, single_valued, view, with_slice
+from rollcall.people import store as people
+from rollcall.privacy.emails import usable_email
+from rollcall.runtime import dynamo
+from rollcall.runtime.errors import NotFoundError, TransientError
+from rollcall.runtime.observability import log
+from rollcall.runtime.times import now, to_text
+
+if TYPE_CHECKING:
+    from rollcall.hubs.context import HubContext
+    from rollcall.hubs.model import Hub
+    from rollcall.invitations.model import Invitation
+    from rollcall.members.model import Slice
+    from rollcall.people.model import Address, PersonRecord
+
+TRIES = 6
+
+
+class PageState(StrEnum):
+    """Which page the link opens."""
+
+    OPEN = "open"
+    ACCEPTED = "accepted"
+    ALREADY = "already"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    WITHDRAWN = "withdrawn"
+    VOID = "void"
+    BUSY = "busy"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a link opens.
+
+    Attributes
+    ----------
+    hub, invitation
+        Only where the link is one of ours and still belongs to its invitation.
+    is_gone
+        The answer asked for cannot be given any more: HTTP 410.
+    """
+
+    state: PageState
+    hub: Hub | None = None
+    invitation: Invitation | None = None
+    is_gone: bool = False
+
+    @property
+    def status(self) -> int:
+        """The HTTP status: 200, 404 for a link that is none of ours, 410 for one that is over, 503."""
+        match self.state:
+            case PageState.VOID:
+                return 404
+            case PageState.BUSY:
+                return 503
+            case _:
+                return 410 if self.is_gone else 200
+
+
+_VOID = Page(PageState.VOID)
+# A mail that bounced or was complained about closes the invitation; whoever has its link asks the hub.
+_CLOSED = {
+    InvitationStatus.ACCEPTED: PageState.ALREADY,
+    InvitationStatus.DECLINED: PageState.DECLINED,
+    InvitationStatus.EXPIRED: PageState.EXPIRED,
+    InvitationStatus.REVOKED: PageState.REVOKED,
+    InvitationStatus.WITHDRAWN: PageState.WITHDRAWN,
+    InvitationStatus.BOUNCED: PageState.WITHDRAWN,
+    InvitationStatus.COMPLAINED: PageState.WITHDRAWN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    ctx: HubContext
+    invitation: Invitation
+    address: Address
+
+
+def look(token: str) -> Page:
+    """Return the page of a link; nothing is changed.
+
+    Raises
+    ------
+    TransientError
+        If AWS could not be reached.
+    """
+    found = _find(token)
+    return _page(found) if found else _VOID
+
+
+def accept(token: str) -> Page:
+    """Make the invited person a member, and return the page that says so.
+
+    Returns
+    -------
+    Page
+        ``accepted`` for the answer that did it, ``already`` for every later one, else the page of what forbids it.
+
+    Raises
+    ------
+    TransientError
+        If AWS or other workers got in the way too often; it may or may not have been done, and may be tried again.
+    """
+    tried = False
+    for attempt in range(TRIES):
+        _wait(attempt)
+        found = _find(token)
+        if found is None:
+            return _VOID
+        if found.invitation.status is InvitationStatus.ACCEPTED:
+            # Also heals what a death after the transaction left undone.
+            refresh_member(found.ctx.hub.hub_id, found.invitation.member_id, _change(found, to_text(now())))
+            state = PageState.ACCEPTED if tried else PageState.ALREADY
+            return Page(state, found.ctx.hub, found.invitation)
+        page = _page(found)
+        if page.state is not PageState.OPEN:
+            return page
+        try:
+            accepted = _accept(found)
+        except (dynamo.ConditionFailedError, TransientError):
+            tried = True  # perhaps it was written although the answer was lost: look again
+            continue
+        if accepted is None:
+            return Page(PageState.WITHDRAWN, found.ctx.hub, found.invitation, is_gone=True)
+        hub_id = found.ctx.hub.hub_id
+        if context.current_versions(hub_id) != found.ctx.versions:
+            refresh_member(hub_id, accepted.member_id, _change(found, to_text(now())))
+        log.info("invitation_accepted", hub_id=hub_id, member_id=accepted.member_id)
+        return Page(PageState.ACCEPTED, found.ctx.hub, accepted)
+    raise TransientError
+
+
+def decline(token: str) -> Page:
+    """Close the invitation as declined, and return the page that says so; a second time changes nothing.
+
+    Raises
+    ------
+    TransientError
+        If AWS or other workers got in the way too often.
+    """
+    for attempt in range(TRIES):
+        _wait(attempt)
+        found = _find(token)
+        if found is None:
+            return _VOID
+        hub, invitation = found.ctx.hub, found.invitation
+        if invitation.status is InvitationStatus.DECLINED:
+            return Page(PageState.DECLINED, hub, invitation)
+        page = _page(found)
+        if page.state is not PageState.OPEN:
+            return page
+        declined = replace(invitation, status=InvitationStatus.DECLINED, settled_at=to_text(now()))
+        try:
+            dynamo.write([store.put_invitation(hub.hub_id, declined)])
+        except (dynamo.ConditionFailedError, TransientError):
+            continue
+        log.info("invitation_declined", hub_id=hub.hub_id)
+        return Page(PageState.DECLINED, hub, declined)
+    raise TransientError
+
+
+def refresh_member(hub_id: str, member_id: str, change: Change) -> None:
+    """Compute every directory-derived slice of a member anew, until the versions it was computed from stay.
+
+    Writes only if a slice differs; each person must still be at the revision that was read.
+
+    Raises
+    ------
+    TransientError
+        If AWS or other workers got in the way too often.
+    """
+    for attempt in range(TRIES):
+        _wait(attempt)
+        ctx = context.load(hub_id)
+        member = members.get_member(hub_id, member_id)
+        if member is None:
+            return
+        records = people.get_persons(hub_id, [part.person_id for part in member.slices.values()])
+        mine = [record for record in records.values() if record.member_id == member_id and not record.person.erased]
+        fresh = member
+        for record in mine:
+            part = _derive(ctx, record, member.slices.get(record.person.source_id))
+            fresh = with_slice(fresh, part, ctx.hub, single_valued(ctx.catalogue))
+        if fresh != member:
+            checks = [people.check_person(hub_id, record) for record in mine]
+            fresh = replace(fresh, change=change)
+            shown = view(fresh, ctx.hub, single_valued(ctx.catalogue))
+            try:
+                dynamo.write([members.put_member(hub_id, fresh, shown), *checks])
+            except (dynamo.ConditionFailedError, TransientError):
+                continue
+        if context.current_versions(hub_id) == ctx.versions:
+            return
+    raise TransientError
+
+
+def _find(token: str) -> _Found | None:
+    claim = links.read_token(token)
+    if claim is None:
+        return None
+    try:
+        ctx = context.load(claim.hub_id)
+    except NotFoundError:
+        return None
+    if not links.is_genuine(claim, ctx.key):
+        return None
+    invitation = store.get_invitation(claim.hub_id, claim.address_id)
+    if invitation is None or invitation.epoch != claim.epoch:
+        return None
+    return _Found(ctx, invitation, people.get_address(claim.hub_id, claim.address_id))
+
+
+def _page(found: _Found) -> Page:
+    hub, invitation = found.ctx.hub, found.invitation
+    status = invitation.state_at(to_text(now()))
+    if status in _CLOSED:
+        state = _CLOSED[status]
+        return Page(state, hub, invitation, is_gone=state is not PageState.ALREADY)
+    if found.address.barred:
+        return Page(PageState.WITHDRAWN, hub, invitation, is_gone=True)
+    return Page(PageState.OPEN, hub, invitation)
+
+
+def _accept(found: _Found) -> Invitation | None:
+    """Write the acceptance; nothing if the one who holds the address was deleted as a member."""
+    ctx, address = found.ctx, found.address
+    hub_id, at = ctx.hub.hub_id, to_text(now())
+    holders = [holder.person_id for holder in address.holders.values()]
+    records = [record for record in people.get_persons(hub_id, holders).values() if not record.person.erased]
+    known = address.member_id or next((record.member_id for record in records if record.member_id), None)
+    member_id = known or ctx.key.member_id(address.address_id, found.invitation.epoch)
+    accepted = replace(found.invitation, status=InvitationStatus.ACCEPTED, settled_at=at, member_id=member_id)
+    actions = [store.put_invitation(hub_id, accepted)]
+    if known is None:
+        joined = [replace(record, member_id=member_id) for record in records]
+        member = _new_member(found, member_id, joined, at)
+        cause = f"accept:{address.address_id}"
+        actions += [
+            people.put_address(hub_id, replace(address, member_id=member_id)),
+            *(people.put_person(hub_id, record, cause, at) for record in joined),
+            members.put_member(hub_id, member, view(member, ctx.hub, single_valued(ctx.catalogue))),
+        ]
+    elif _is_deleted(ctx, known):
+        return None
+    dynamo.write(actions)
+    return accepted
+
+
+def _is_deleted(ctx: HubContext, member_id: str) -> bool:
+    member = members.get_member(ctx.hub.hub_id, member_id)
+    return member is None or view(member, ctx.hub, single_valued(ctx.catalogue)).status is Status.DELETED
+
+
+def _new_member(found: _Found, member_id: str, joined: list[PersonRecord], at: str) -> Member:
+    ctx, invitation = found.ctx, found.invitation
+    parts = [_derive(ctx, replace(record, rev=record.rev + 1), None) for record in joined]
+    manual = Manual(
+        roles=invitation.roles,
+        segments=invitation.segments,
+        email=invitation.email,
+        first_name=invitation.first_name,
+        last_name=invitation.last_name,
+    )
+    member = Member(
+        member_id=member_id,
+        address_id=invitation.address_id,
+        slices={part.source_id: part for part in parts},
+        manual=manual,
+        created_at=at,
+        change=_change(found, at),
+    )
+    if view(member, ctx.hub, single_valued(ctx.catalogue)).roles:
+        return member
+    return replace(member, manual=replace(manual, roles=_default_roles(ctx)))
+
+
+def _default_roles(ctx: HubContext) -> tuple[str, ...]:
+    """Return the role of somebody for whom neither row nor mapping table names one: every member has at least one."""
+    usable = [role.role_id for role in ctx.catalogue.roles if not role.archived]
+    return (ctx.hub.default_role,) if ctx.hub.default_role in usable else tuple(usable[:1])
+
+
+def _derive(ctx: HubContext, record: PersonRecord, held: Slice | None) -> Slice:
+    """Return the person's slice; while their e-mail is somebody else's address, the member keeps the former one."""
+    part = derive(record, ctx.table, ctx.catalogue)
+    email = usable_email(part.email)
+    wanted = ctx.key.address_id(email) if email else None
+    if record.address_id is None or (wanted and wanted != record.address_id):
+        return replace(part, email=held.email if held else "")
+    return part
+
+
+def _change(found: _Found, at: str) -> Change:
+    return Change(f"accept:{found.invitation.address_id}", "member", at)
+
+
+def _wait(attempt: int) -> None:
+    if attempt:
+        time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret

@@ -1,0 +1,208 @@
+"""Routes: invitations, sent again or revoked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from rollcall.api import auth, etags
+from rollcall.api.auth import needs
+from rollcall.api.paging import collect, from_cursor, to_cursor
+from rollcall.api.routing import make_router
+from rollcall.api.shapes import DEFAULT_LIMIT, JSON, Cursor, Limit, Listed, Shown
+from rollcall.exports.model import visible_segments
+from rollcall.hubs import context
+from rollcall.hubs.model import Permission
+from rollcall.invitations import store
+from rollcall.invitations.model import Invitation, InvitationStatus
+from rollcall.mail import store as outbox
+from rollcall.mail.model import Kind, Mail, State
+from rollcall.people import store as people
+from rollcall.runtime import dynamo, queues
+from rollcall.runtime.errors import ConflictError, NotFoundError, RefusedError, TransientError
+from rollcall.runtime.ids import digest, is_hash
+from rollcall.runtime.observability import log
+from rollcall.runtime.times import now, to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from rollcall.hubs.context import HubContext
+
+router = make_router()
+
+QUEUE = "EMAILS_QUEUE_URL"
+MAX_MAILS = 3
+_ON_THEIR_WAY = frozenset({State.PENDING, State.SENDING})
+
+
+class InvitationShown(Shown):
+    """The invitation of an address."""
+
+    invitation_id: str
+    email: str
+    first_name: str
+    last_name: str
+    status: InvitationStatus
+    roles: list[str]
+    segments: dict[str, list[str]]
+    mails: int
+    plan_id: str
+    created_at: str
+    sent_at: str
+    expires_at: str
+    settled_at: str
+    member_id: str | None
+
+
+@router.get("/hubs/<hub_id>/invitations", summary="Invitations of the hub", tags=["Invitations"])
+@needs(Permission.VIEW)
+def list_invitations(
+    hub_id: str,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = "",
+    status: Annotated[InvitationStatus | None, Query(description="Only invitations that stand so.")] = None,
+) -> Listed[InvitationShown]:
+    """Return the invitations, newest first."""
+    permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
+    ctx = context.load(hub_id)
+    at = to_text(now())
+    found, following = collect(
+        lambda size, start: store.list_invitations(hub_id, limit=size, cursor=start),
+        lambda invitation: status in (None, invitation.state_at(at)),
+        limit=limit,
+        position=from_cursor(cursor),
+    )
+    items = [_show(ctx, invitation, permissions, at) for invitation in found]
+    return Listed[InvitationShown](items=items, next_cursor=to_cursor(following))
+
+
+@router.post(
+    "/hubs/<hub_id>/invitations/<invitation_id>/resend",
+    summary="Send an invitation once more",
+    tags=["Invitations"],
+    status_code=202,
+)
+@needs(Permission.INVITE)
+def resend_invitation(hub_id: str, invitation_id: str) -> Response[InvitationShown]:
+    """Mail an open invitation again, three mails in all. While one is still on its way no other is made."""
+    permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
+
+    def change() -> tuple[Invitation, str]:
+        return _resend(hub_id, _existing(hub_id, invitation_id))
+
+    invitation, mail_id = etags.retry(change)
+    try:
+        queues.send(QUEUE, {"hub_id": hub_id, "mail_id": mail_id})
+    except TransientError:
+        log.warning("wake_failed", hub_id=hub_id, mail_id=mail_id)
+    body = _show(context.load(hub_id), invitation, permissions, to_text(now()))
+    headers: dict[str, str | list[str]] = {"Location": f"/hubs/{hub_id}/invitations"}
+    return Response(status_code=202, content_type=JSON, body=body, headers=headers)
+
+
+@router.post("/hubs/<hub_id>/invitations/<invitation_id>/revoke", summary="Revoke an invitation", tags=["Invitations"])
+@needs(Permission.INVITE)
+def revoke_invitation(hub_id: str, invitation_id: str) -> InvitationShown:
+    """Make the link of an open invitation void. Revoking it again changes nothing."""
+    permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
+
+    def change() -> Invitation:
+        return _revoke(hub_id, _existing(hub_id, invitation_id))
+
+    invitation = etags.retry(change)
+    return _show(context.load(hub_id), invitation, permissions, to_text(now()))
+
+
+def _existing(hub_id: str, invitation_id: str) -> Invitation:
+    invitation = store.get_invitation(hub_id, invitation_id) if is_hash(invitation_id) else None
+    if invitation is None:
+        raise NotFoundError
+    return invitation
+
+
+def _resend(hub_id: str, invitation: Invitation) -> tuple[Invitation, str]:
+    """Return the invitation and the mail that is to go: a new one, or the one that has not gone yet."""
+    at = now()
+    _check_open(invitation, to_text(at))
+    address = people.get_address(hub_id, invitation.address_id)
+    if address.barred or address.suppressed or address.member_id:
+        detail = "Nobody can be invited at this address."
+        raise RefusedError(detail, code="address_barred")
+    last = outbox.get(hub_id, _mail_id(hub_id, invitation, invitation.mails))
+    if last is not None and last.state in _ON_THEIR_WAY:
+        return invitation, last.mail_id
+    if invitation.mails >= MAX_MAILS:
+        detail = f"{MAX_MAILS} mails were sent; more would be a nuisance."
+        raise RefusedError(detail, code="too_many_mails")
+    again = replace(invitation, mails=invitation.mails + 1)
+    mail = Mail(
+        mail_id=_mail_id(hub_id, again, again.mails),
+        hub_id=hub_id,
+        kind=Kind.REMINDER,
+        to=invitation.email,
+        language=invitation.language,
+        not_before=at,
+        params={"first_name": invitation.first_name, "expires_on": invitation.expires_at[:10]},
+        address_id=invitation.address_id,
+        invitation_epoch=invitation.epoch,
+    )
+    _write([store.put_invitation(hub_id, again), outbox.put_action(mail)])
+    return replace(again, rev=again.rev + 1), mail.mail_id
+
+
+def _revoke(hub_id: str, invitation: Invitation) -> Invitation:
+    if invitation.status is InvitationStatus.REVOKED:
+        return invitation
+    at = to_text(now())
+    _check_open(invitation, at)
+    revoked = replace(invitation, status=InvitationStatus.REVOKED, settled_at=at)
+    _write([store.put_invitation(hub_id, revoked)])
+    return revoked
+
+
+def _check_open(invitation: Invitation, at: str) -> None:
+    if not invitation.is_open or invitation.state_at(at) is InvitationStatus.EXPIRED:
+        detail = "This invitation is no longer open."
+        raise RefusedError(detail, code="not_open")
+
+
+def _mail_id(hub_id: str, invitation: Invitation, number: int) -> str:
+    """Return the id of the n-th mail of an invitation; the bulk invite makes the first one under the same name."""
+    return digest("invitation", hub_id, invitation.address_id, str(invitation.epoch), str(number))
+
+
+def _write(actions: list[dynamo.Action]) -> None:
+    try:
+        dynamo.write(actions)
+    except dynamo.ConditionFailedError as exc:
+        raise ConflictError from exc
+
+
+def _show(ctx: HubContext, invitation: Invitation, permissions: Collection[Permission], at: str) -> InvitationShown:
+    roles = {role.role_id: role.label for role in ctx.catalogue.roles}
+    segments = {}
+    for segment in visible_segments(ctx.catalogue, permissions):
+        chosen = invitation.segments.get(segment.segment_id, ())
+        labels = [option.label for option in segment.options if option.option_id in chosen]
+        if labels:
+            segments[segment.name] = labels
+    return InvitationShown(
+        invitation_id=invitation.address_id,
+        email=invitation.email,
+        first_name=invitation.first_name,
+        last_name=invitation.last_name,
+        status=invitation.state_at(at),
+        roles=[roles[role_id] for role_id in invitation.roles if role_id in roles],
+        segments=segments,
+        mails=invitation.mails,
+        plan_id=invitation.plan_id,
+        created_at=invitation.created_at,
+        sent_at=invitation.sent_at,
+        expires_at=invitation.expires_at,
+        settled_at=invitation.settled_at,
+        member_id=invitation.member_id or None,
+    )

@@ -1,0 +1,232 @@
+"""A row of the bulk-invite file: what it asks for, or everything that is wrong with it. Pure.
+
+Columns: ``email, first_name, last_name, role``, one for each segment by its name, ``language, ref``, in any case and
+with spaces, hyphens or underscores. What else the file has (``HRIS: ...``, ``note``, ``result``, ``reason``) is not
+read.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from rollcall.files.cells import split_values
+from rollcall.privacy.emails import normalise_email
+from rollcall.runtime.errors import Fault
+from rollcall.segments.model import Catalogue, Role, Segment, normalise
+from rollcall.segments.options import NearIndex, clean_label
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+COLUMNS = ("email", "first_name", "last_name", "role", "language", "ref")
+# Names that a segment cannot have: its column could not be told from these.
+RESERVED = frozenset(
+    normalise(name.replace("_", " ")) for name in (*COLUMNS, "note", "result", "reason", "status", "roles")
+)
+HRIS_PREFIX = "hris:"
+# How people call the columns when they make a file of their own, as ``_key`` gives it.
+ALIASES = {
+    **{name.replace("_", " "): name for name in (*COLUMNS, "note", "result", "reason")},
+    "e mail": "email",
+    "mail": "email",
+    "email address": "email",
+    "e mail address": "email",
+    "firstname": "first_name",
+    "given name": "first_name",
+    "lastname": "last_name",
+    "surname": "last_name",
+    "family name": "last_name",
+    "roles": "role",
+    "locale": "language",
+}
+MAX_NAME = 200
+_SHOWN = 60
+_NO_ADDRESS = "This is an e-mail address; it cannot stand here."
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
+
+
+@dataclass(frozen=True, slots=True)
+class InviteRow:
+    """A row without faults.
+
+    Attributes
+    ----------
+    email
+        As ``normalise_email`` gives it.
+    roles, segments
+        Role ids; segment id → option ids, for those segments only that the row fills.
+    language
+        As written, or empty.
+    ref
+        The person the row was exported for, or empty.
+    """
+
+    email: str = field(repr=False)
+    first_name: str = field(default="", repr=False)
+    last_name: str = field(default="", repr=False)
+    roles: tuple[str, ...] = ()
+    segments: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    language: str = ""
+    ref: str = ""
+
+
+def parse_row(cells: Mapping[str, str], catalogue: Catalogue) -> InviteRow | list[Fault]:
+    """Return what a row asks for, or all its faults.
+
+    Parameters
+    ----------
+    cells
+        Header → text. Of two columns that mean the same the first one counts.
+
+    Codes of faults, with the column as place: ``missing_value``, ``bad_email``, ``unknown_role``, ``unknown_option``,
+    ``too_many_values``, ``too_long``, ``bad_language``. Where the hub has one role only, that column may be empty.
+    Details name the values of the row for the admin who wrote it: they belong into the report, not into a log.
+    """
+    faults: list[Fault] = []
+    cells = _by_column(cells, catalogue)
+    email = _email(cells.get("email", ""), faults)
+    names = [_name(column, cells.get(column, ""), faults) for column in ("first_name", "last_name")]
+    roles = _roles(cells.get("role", ""), catalogue, faults)
+    segments: dict[str, tuple[str, ...]] = {}
+    for segment in catalogue.segments:
+        options = _options(cells.get(segment.name, ""), segment, faults)
+        if options:
+            segments[segment.segment_id] = options
+    language = cells.get("language", "").strip()
+    if language and not _LANGUAGE.fullmatch(language):
+        faults.append(Fault("language", "bad_language", "Write a language code here, such as en, fr or pt-BR."))
+    if faults:
+        return faults
+    return InviteRow(email, names[0], names[1], roles, segments, language, cells.get("ref", "").strip())
+
+
+@lru_cache(maxsize=4_096)
+def column_of(header: str) -> str:
+    """Return the column that a header means, ``email`` for ``E-Mail``; empty for segments and unknown ones."""
+    return ALIASES.get(_key(header), "")
+
+
+def unknown_columns(headers: Iterable[str], catalogue: Catalogue) -> list[str]:
+    """Return the headers that nobody reads: neither a column of ours, nor a segment, nor raw HRIS values."""
+    segments = {_key(segment.name) for segment in catalogue.segments}
+    return [
+        header
+        for header in headers
+        if header.strip()
+        and not column_of(header)
+        and _key(header) not in segments
+        and not normalise(header).startswith(HRIS_PREFIX)
+    ]
+
+
+def _by_column(cells: Mapping[str, str], catalogue: Catalogue) -> dict[str, str]:
+    segments = {_key(segment.name): segment.name for segment in catalogue.segments}
+    found: dict[str, str] = {}
+    for header, text in cells.items():
+        name = column_of(header) or segments.get(_key(header))
+        if name:
+            found.setdefault(name, text)
+    return found
+
+
+@lru_cache(maxsize=4_096)
+def _key(header: str) -> str:
+    return normalise(header.replace("_", " ").replace("-", " "))
+
+
+def _email(text: str, faults: list[Fault]) -> str:
+    if not text.strip():
+        faults.append(Fault("email", "missing_value", "Write an e-mail address here."))
+        return ""
+    try:
+        return normalise_email(text)
+    except ValueError:
+        detail = "This is not an e-mail address. It needs one @ and a domain, such as maya@example.com."
+        faults.append(Fault("email", "bad_email", detail))
+        return ""
+
+
+def _name(column: str, text: str, faults: list[Fault]) -> str:
+    name = clean_label(text)
+    if len(name) > MAX_NAME:
+        faults.append(Fault(column, "too_long", f"A name can have at most {MAX_NAME} characters."))
+    return name
+
+
+def _roles(text: str, catalogue: Catalogue, faults: list[Fault]) -> tuple[str, ...]:
+    in_use = [role for role in catalogue.roles if not role.archived]
+
+    def find(label: str) -> str | None:
+        role = catalogue.role(label)
+        return role.role_id if role and not role.archived else None
+
+    found = _look_up(_Column("role", "role", find, _role_index(catalogue.roles)), text, faults)
+    if not text.strip():
+        if len(in_use) == 1:
+            return (in_use[0].role_id,)
+        faults.append(Fault("role", "missing_value", "Write at least one role here."))
+    return found
+
+
+def _options(text: str, segment: Segment, faults: list[Fault]) -> tuple[str, ...]:
+    if not text.strip():
+        if segment.required:
+            faults.append(Fault(segment.name, "missing_value", "This column must be filled in."))
+        return ()
+
+    def find(label: str) -> str | None:
+        option = segment.option(label)
+        return option.option_id if option and not option.archived else None
+
+    # An option may hold a semicolon: then the cell as a whole is it.
+    whole = find(text)
+    if whole:
+        return (whole,)
+    found = _look_up(_Column(segment.name, "option", find, _option_index(segment)), text, faults)
+    if len(found) > 1 and not segment.multi:
+        faults.append(Fault(segment.name, "too_many_values", "Only one option can be chosen here."))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column with a fixed list of values: ``what`` is ``role`` or ``option``, ``find`` gives the id of a label."""
+
+    place: str
+    what: str
+    find: Callable[[str], str | None]
+    near: NearIndex
+
+
+def _look_up(column: _Column, text: str, faults: list[Fault]) -> tuple[str, ...]:
+    """Return the ids of the values in a cell, each once; a fault for each that is not known."""
+    found: dict[str, None] = {}
+    for label in split_values(text):
+        identifier = column.find(label)
+        if identifier is None:
+            near = column.near.suggest(label)
+            hint = f" Did you mean “{near}”?" if near else ""
+            given = f"There is no {column.what} “{_short(label)}”." if "@" not in label else _NO_ADDRESS
+            detail = f"{given}{hint}"
+            faults.append(Fault(column.place, f"unknown_{column.what}", detail))
+        else:
+            found[identifier] = None
+    return tuple(found)
+
+
+@lru_cache(maxsize=16)
+def _role_index(roles: tuple[Role, ...]) -> NearIndex:
+    return NearIndex(role.label for role in roles if not role.archived)
+
+
+@lru_cache(maxsize=256)
+def _option_index(segment: Segment) -> NearIndex:
+    return NearIndex(option.label for option in segment.options if not option.archived)
+
+
+def _short(text: str) -> str:
+    text = clean_label(text)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

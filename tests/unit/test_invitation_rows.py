@@ -1,0 +1,133 @@
+"""Rows of the bulk-invite file: what they ask for, and everything that is wrong with them."""
+
+from __future__ import annotations
+
+import pytest
+
+from rollcall.invitations.rows import InviteRow, parse_row
+from rollcall.segments.model import Catalogue, Option, Role, Segment
+
+CATALOGUE = Catalogue(
+    (Role("mentor", "Mentor"), Role("mentee", "Mentee"), Role("old", "Old hand", archived=True)),
+    (
+        Segment("location", "Location", options=(Option("london", "London"), Option("bonn", "Bonn", archived=True))),
+        Segment("languages", "Languages", multi=True, options=(Option("en", "English"), Option("rd", "R&D; Ops"))),
+        Segment("cohort", "Cohort", required=True, options=(Option("c1", "2026"),)),
+    ),
+)
+GOOD = {
+    "email": "Maya.Okafor+hub@EXAMPLE.com ",
+    "first_name": " Maya ",
+    "last_name": "O'Brien-Ñúñez",
+    "role": "mentor; MENTEE",
+    "Location": "LONDON",
+    "Languages": "English; R&D; Ops",
+    "Cohort": "2026",
+    "language": "pt-BR",
+    "ref": "a" * 32,
+    "HRIS: Department": "=1+1",
+}
+
+
+def _codes(**changed: str) -> list[tuple[str, str]]:
+    found = parse_row({**GOOD, "Languages": "English", **changed}, CATALOGUE)
+    assert isinstance(found, list)
+    return [(fault.place, fault.code) for fault in found]
+
+
+def test_good_row_gives_ids_and_the_address_as_it_is_compared() -> None:
+    """Labels in any case become ids; the address loses its case, not its plus part; raw HRIS cells are not read."""
+    assert parse_row({**GOOD, "Languages": "English"}, CATALOGUE) == InviteRow(
+        email="maya.okafor+hub@example.com",
+        first_name="Maya",
+        last_name="O'Brien-Ñúñez",
+        roles=("mentor", "mentee"),
+        segments={"location": ("london",), "languages": ("en",), "cohort": ("c1",)},
+        language="pt-BR",
+        ref="a" * 32,
+    )
+
+
+def test_headers_may_be_spelled_as_people_do() -> None:
+    """Case, spaces, hyphens and underscores of headers do not matter, those of segments included."""
+    row = parse_row({"E-Mail": "a@example.com", "FIRST NAME": "Ana", "Role": "Mentor", "COHORT": "2026"}, CATALOGUE)
+    assert isinstance(row, InviteRow)
+    assert (row.email, row.first_name, row.segments) == ("a@example.com", "Ana", {"cohort": ("c1",)})
+
+
+def test_option_that_holds_a_semicolon_is_found_as_a_whole_and_in_quotation_marks() -> None:
+    """The separator may be part of an option's label."""
+    for cell, expected in (("R&D; Ops", ("rd",)), ('"R&D; Ops"; English', ("rd", "en"))):
+        row = parse_row({**GOOD, "Languages": cell}, CATALOGUE)
+        assert isinstance(row, InviteRow)
+        assert row.segments["languages"] == expected
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"email": ""}, ("email", "missing_value")),
+        ({"email": "priya.raman@@example.com"}, ("email", "bad_email")),
+        ({"email": "a@example.com, b@example.com"}, ("email", "bad_email")),
+        ({"email": "a@example.com\r\nBcc: b@example.com"}, ("email", "bad_email")),
+        ({"role": ""}, ("role", "missing_value")),
+        ({"role": "Menter"}, ("role", "unknown_role")),
+        ({"role": "Old hand"}, ("role", "unknown_role")),
+        ({"Location": "Lodnon"}, ("Location", "unknown_option")),
+        ({"Location": "Bonn"}, ("Location", "unknown_option")),
+        ({"Cohort": " "}, ("Cohort", "missing_value")),
+        ({"first_name": "x" * 201}, ("first_name", "too_long")),
+        ({"language": "German language"}, ("language", "bad_language")),
+    ],
+)
+def test_faulty_cell_is_told_with_its_column_and_code(changed: dict[str, str], expected: tuple[str, str]) -> None:
+    """Each kind of fault has its code, at the column where it is."""
+    assert _codes(**changed) == [expected]
+
+
+def test_two_options_in_a_single_valued_segment_are_too_many() -> None:
+    """A segment that takes one option cannot be given two; the same one twice is one."""
+    catalogue = Catalogue(
+        (Role("m", "Mentor"),),
+        (Segment("s", "Location", options=(Option("london", "London"), Option("rome", "Rome"))),),
+    )
+    found = parse_row({"email": "a@example.com", "Location": "London; Rome"}, catalogue)
+    assert isinstance(found, list)
+    assert [fault.code for fault in found] == ["too_many_values"]
+    row = parse_row({"email": "a@example.com", "Location": "London; LONDON"}, catalogue)
+    assert isinstance(row, InviteRow)
+    assert row.segments == {"s": ("london",)}
+
+
+def test_all_faults_of_a_row_come_at_once() -> None:
+    """Nobody has to upload a file five times to learn of five faults."""
+    assert _codes(email="x", role="Boss", Location="Lodnon", Languages="Klingon; Elvish", Cohort="") == [
+        ("email", "bad_email"),
+        ("role", "unknown_role"),
+        ("Location", "unknown_option"),
+        ("Languages", "unknown_option"),
+        ("Languages", "unknown_option"),
+        ("Cohort", "missing_value"),
+    ]
+
+
+def test_misspelled_option_is_answered_with_the_one_meant() -> None:
+    """The sentence offers the nearest option in use."""
+    found = parse_row({**GOOD, "Languages": "", "Location": "Lodnon"}, CATALOGUE)
+    assert isinstance(found, list)
+    assert found[0].detail == "There is no option “Lodnon”. Did you mean “London”?"
+
+
+def test_role_may_be_empty_where_there_is_one_only() -> None:
+    """A hub with one role in use needs no role column."""
+    one = Catalogue((Role("member", "Member"), Role("old", "Old", archived=True)))
+    row = parse_row({"email": "a@example.com"}, one)
+    assert isinstance(row, InviteRow)
+    assert row.roles == ("member",)
+
+
+def test_repr_of_a_row_shows_no_personal_data() -> None:
+    """A row that slips into a log or an exception tells nothing of the person."""
+    text = repr(parse_row({**GOOD, "Languages": "English"}, CATALOGUE))
+    assert "example.com" not in text.lower()
+    assert "Maya" not in text
