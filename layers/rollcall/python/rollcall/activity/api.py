@@ -1,0 +1,71 @@
+"""Routes: what changed in the hub, and for one member."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from rollcall.activity import store
+from rollcall.activity.model import Activity, Kind
+from rollcall.activity.showing import ActivityShown, show_activity
+from rollcall.api import auth
+from rollcall.api.auth import needs
+from rollcall.api.paging import from_cursor, to_cursor
+from rollcall.api.routing import make_router
+from rollcall.api.shapes import DEFAULT_LIMIT, Cursor, Limit, Listed
+from rollcall.hubs import context
+from rollcall.hubs.model import Permission
+from rollcall.members.api import existing
+from rollcall.runtime.errors import Fault, MalformedError
+from rollcall.runtime.times import from_text, to_text
+
+if TYPE_CHECKING:
+    from rollcall.hubs.context import HubContext
+
+router = make_router()
+
+OneKind = Annotated[Kind | None, Query(description="Only entries of this kind.")]
+
+
+@router.get("/hubs/<hub_id>/members/<member_id>/activity", summary="Timeline of a member", tags=["Activity"])
+@needs(Permission.VIEW)
+def member_activity(
+    hub_id: str, member_id: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "", kind: OneKind = None
+) -> Listed[ActivityShown]:
+    """Return what happened to a member, newest first."""
+    ctx = context.load(hub_id)
+    member = existing(ctx, member_id)
+    entries, following = store.list_for(hub_id, member.member_id, limit=limit, cursor=from_cursor(cursor))
+    return _page(ctx, [entry for entry in entries if kind in (None, entry.kind)], following)
+
+
+@router.get("/hubs/<hub_id>/activity", summary="What changed in the hub", tags=["Activity"])
+@needs(Permission.VIEW)
+def hub_activity(
+    hub_id: str,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = "",
+    kind: OneKind = None,
+    since: Annotated[str, Query(max_length=40, description="RFC 3339; nothing older.")] = "",
+) -> Listed[ActivityShown]:
+    """Return what happened in the hub, newest first."""
+    entries, following = store.list_for_hub(
+        hub_id, limit=limit, cursor=from_cursor(cursor), kind=kind, since=_time(since)
+    )
+    return _page(context.load(hub_id), entries, following)
+
+
+def _page(ctx: HubContext, entries: list[Activity], following: str | None) -> Listed[ActivityShown]:
+    permissions = auth.caller(router.current_event.raw_event).permissions(ctx.hub.hub_id)
+    shown = [show_activity(entry, ctx.catalogue, permissions) for entry in entries]
+    items = [entry for entry in shown if entry is not None]
+    return Listed[ActivityShown](items=items, next_cursor=to_cursor(following))
+
+
+def _time(text: str) -> str:
+    try:
+        return to_text(from_text(text)) if text else ""
+    except (ValueError, OverflowError) as exc:
+        detail = "Write the time as RFC 3339, such as 2026-10-05T08:01:12Z."
+        raise MalformedError([Fault("query.since", "bad_time", detail)]) from exc

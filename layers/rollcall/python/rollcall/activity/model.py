@@ -1,0 +1,79 @@
+"""One entry of the activity: one field of one member or person that changed. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+Item = dict[str, Any]
+Value = str | list[str] | dict[str, Any] | None
+
+
+class Kind(StrEnum):
+    """What happened."""
+
+    MEMBER_CREATED = "member_created"
+    MEMBER_DELETED = "member_deleted"
+    STATUS_CHANGED = "status_changed"
+    ROLES_CHANGED = "roles_changed"
+    SEGMENTS_CHANGED = "segments_changed"
+    PROFILE_CHANGED = "profile_changed"
+    NAME_CHANGED = "name_changed"
+    EMAIL_CHANGED = "email_changed"
+    PERSON_CREATED = "person_created"
+    PERSON_DELETED = "person_deleted"
+    PERSON_ERASED = "person_erased"
+    PERSON_STATUS_CHANGED = "person_status_changed"
+    PERSON_NAME_CHANGED = "person_name_changed"
+    PERSON_EMAIL_CHANGED = "person_email_changed"
+    PERSON_FIELD_CHANGED = "person_field_changed"
+    PERSON_ATTRIBUTE_CHANGED = "person_attribute_changed"
+    PERSON_GROUP_CHANGED = "person_group_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """One changed field.
+
+    Attributes
+    ----------
+    activity_id
+        32 hex characters from the change and the field: the same change read twice is the same entry.
+    subject
+        Member id or person id.
+    field
+        ``status``, ``status_reason``, ``roles``, ``segment:<segment id>``, ``profile:<name>``, ``email``,
+        ``first_name``, ``last_name``; of persons also other core fields, ``attribute:<name>``, ``group:<name>``;
+        ``member`` or ``person`` for one that is new or erased.
+    old, new
+        Ids of roles and options, else text; ``None`` where there was or is nothing.
+    cause
+        ``event:<id>``, ``plan:<id>``, ``accept:<address id>``, ``admin``, ``mapping:<version>``, ...
+    actor
+        The admin's subject, ``directory`` or ``member``.
+    at
+        RFC 3339 with milliseconds.
+    """
+
+    hub_id: str
+    subject: str
+    activity_id: str
+    kind: Kind
+    field: str
+    old: Value = dataclasses.field(repr=False)
+    new: Value = dataclasses.field(repr=False)
+    cause: str
+    actor: str
+    at: str
+
+    def to_item(self) -> Item:
+        """Return the values as a plain dict, without keys."""
+        return {name: getattr(self, name) for name in self.__slots__} | {"kind": str(self.kind)}
+
+    @classmethod
+    def from_item(cls, item: Item) -> Self:
+        """Read an entry from its item."""
+        known = {name: item[name] for name in cls.__slots__}
+        return cls(**known | {"kind": Kind(item["kind"])})

@@ -1,0 +1,128 @@
+"""Routes: exports, from asking for one to downloading its file."""
+
+from __future__ import annotations
+
+from aws_lambda_powertools.event_handler import Response
+
+from rollcall.api import auth, downloads
+from rollcall.api.auth import needs
+from rollcall.api.routing import make_router
+from rollcall.api.shapes import JSON, Given, Shown
+from rollcall.exports import store
+from rollcall.exports.model import Export, Kind, State
+from rollcall.hubs import store as hubs
+from rollcall.hubs.model import Delivery, Permission
+from rollcall.runtime import dynamo
+from rollcall.runtime.errors import ForbiddenError, NotFoundError, RefusedError, TransientError
+from rollcall.runtime.ids import is_ulid, new_id
+from rollcall.runtime.observability import log
+from rollcall.runtime.times import now, to_text
+
+router = make_router()
+
+
+class NewExport(Given):
+    """Which file is wanted, and how it is to come: by default as the hub has it."""
+
+    kind: Kind
+    include_declined: bool = False
+    delivery: Delivery | None = None
+
+
+class ExportShown(Shown):
+    """An export; its file can be downloaded once it is done."""
+
+    export_id: str
+    kind: Kind
+    state: State
+    delivery: Delivery
+    include_declined: bool
+    rows: int
+    file_name: str
+    created_at: str
+    done_at: str
+    reason: str
+
+
+@router.post("/hubs/<hub_id>/exports", summary="Start an export", tags=["Exports"], status_code=202)
+@needs(Permission.INVITE, Permission.MAP)
+def create_export(hub_id: str, body: NewExport) -> Response[ExportShown]:
+    """Start an export; the file is e-mailed to the admin who asks. It holds what that admin may see."""
+    admin = auth.caller(router.current_event.raw_event)
+    permissions = admin.permissions(hub_id)
+    if body.kind is not Kind.MAPPING:
+        auth.demand(admin, hub_id, Permission.INVITE)
+    export = Export(
+        export_id=new_id(),
+        hub_id=hub_id,
+        kind=body.kind,
+        requested_by=admin.subject,
+        email=admin.email,
+        permissions=permissions,
+        delivery=body.delivery or hubs.get_hub(hub_id).template_delivery,
+        include_declined=body.include_declined,
+        created_at=to_text(now()),
+    )
+    store.create(export)
+    try:
+        store.wake(hub_id, export.export_id)
+    except TransientError:
+        log.warning("wake_failed", hub_id=hub_id, export_id=export.export_id)
+    headers: dict[str, str | list[str]] = {"Location": f"/hubs/{hub_id}/exports/{export.export_id}"}
+    return Response(status_code=202, content_type=JSON, body=_show(export), headers=headers)
+
+
+@router.get("/hubs/<hub_id>/exports/<export_id>", summary="One export", tags=["Exports"])
+@needs(Permission.INVITE, Permission.MAP)
+def get_export(hub_id: str, export_id: str) -> ExportShown:
+    """Return how far an export is."""
+    return _show(_existing(hub_id, export_id))
+
+
+@router.get("/hubs/<hub_id>/exports/<export_id>/file", summary="Download the file of an export", tags=["Exports"])
+@needs(Permission.INVITE, Permission.MAP)
+def get_export_file(hub_id: str, export_id: str) -> Response[None]:
+    """Redirect to the file; only for those who may see as much as the one who asked for it. It is written down."""
+    admin = auth.caller(router.current_event.raw_event)
+    export = _existing(hub_id, export_id)
+    permissions = admin.permissions(hub_id)
+    is_theirs = export.kind is Kind.MAPPING or Permission.INVITE in permissions
+    if not is_theirs or not downloads.sees_as_much(permissions, export.permissions):
+        detail = "This file holds more than you may see."
+        raise ForbiddenError(detail)
+    if export.state is not State.DONE:
+        detail = "The file is not ready."
+        raise RefusedError(detail, code="not_ready")
+    answer = downloads.redirect(export.file_key, export.file_name)
+    _record_download(export, admin.subject)
+    log.info("export_downloaded", hub_id=hub_id, export_id=export_id)
+    return answer
+
+
+def _existing(hub_id: str, export_id: str) -> Export:
+    export = store.get(hub_id, export_id) if is_ulid(export_id) else None
+    if export is None:
+        raise NotFoundError
+    return export
+
+
+def _record_download(export: Export, subject: str) -> None:
+    """Write down who downloads the file, before they get its address."""
+    at = to_text(now())
+    item = {"pk": store.pk(export.hub_id, export.export_id), "sk": f"D#{at}#{new_id()}", "by": subject, "at": at}
+    dynamo.write([dynamo.put_action(store.TABLE, item)])
+
+
+def _show(export: Export) -> ExportShown:
+    return ExportShown(
+        export_id=export.export_id,
+        kind=export.kind,
+        state=export.state,
+        delivery=export.delivery,
+        include_declined=export.include_declined,
+        rows=export.rows,
+        file_name=export.file_name,
+        created_at=export.created_at,
+        done_at=export.done_at,
+        reason=export.reason,
+    )

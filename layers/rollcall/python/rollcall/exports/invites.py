@@ -1,0 +1,155 @@
+"""The bulk-invite template: one row for each person who could be invited, filled in from the directory.
+
+The file also serves to maintain the mapping table, so it carries the raw HRIS values, for those who may see them.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from rollcall.exports.model import columns_of_segments
+from rollcall.files.cells import join_values
+from rollcall.hubs.model import Permission
+from rollcall.invitations import store as invitations
+from rollcall.members.projection import derive
+from rollcall.people import store as people
+from rollcall.people.merge import DirectoryStatus
+from rollcall.privacy.emails import usable_email
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from rollcall.hubs.context import HubContext
+    from rollcall.invitations.model import Invitation
+    from rollcall.people.model import Address, PersonRecord
+    from rollcall.segments.model import Catalogue, Segment
+
+BATCH = 100
+MAX_ATTRIBUTES = 200
+NO_EMAIL = "no usable e-mail"
+EMAIL_TAKEN = "the e-mail belongs to somebody else in the hub"
+_FIRST = ("email", "first_name", "last_name", "role")
+_LAST = ("language", "ref", "note")
+# The reader takes 4,096 characters in a cell, with room here for what guards a formula.
+_MAX_CELL = 4000
+_MAX_HEADER = 200
+
+
+def attribute_names(hub_id: str, permissions: Collection[Permission], limit: int = MAX_ATTRIBUTES) -> tuple[str, ...]:
+    """Return the names of HRIS attributes of anybody in the hub, sorted; nothing for those who may not see them.
+
+    Memory holds names only; beyond ``limit`` the last ones in the alphabet are left out.
+    """
+    if Permission.VIEW_PRIVATE not in permissions:
+        return ()
+    seen: set[str] = set()
+    for record in people.all_persons(hub_id):
+        seen |= record.person.values().keys()
+    return tuple(sorted(seen)[:limit])
+
+
+def segments_of(ctx: HubContext, permissions: Collection[Permission]) -> list[Segment]:
+    """Return the segments that have a column in the file."""
+    return columns_of_segments(ctx.catalogue, permissions, (*_FIRST, *_LAST))
+
+
+def columns(segments: Iterable[Segment], attributes: Iterable[str]) -> list[str]:
+    """Return the header of the file."""
+    return [*_FIRST, *(segment.name for segment in segments), *_LAST, *map(_attribute_header, attributes)]
+
+
+def invite_rows(
+    ctx: HubContext, permissions: Collection[Permission], attributes: tuple[str, ...], at: str
+) -> Iterator[list[str]]:
+    """Yield the rows of the file, in the order of ``columns``; memory holds 100 persons.
+
+    Parameters
+    ----------
+    at
+        Now: an invitation whose time is over by then is no longer open.
+    """
+    hub_id = ctx.hub.hub_id
+    segments = segments_of(ctx, permissions)
+    persons = people.all_persons(hub_id)
+    while batch := list(islice(persons, BATCH)):
+        held = {record.address_id for record in batch if record.address_id}
+        addresses = people.get_addresses(hub_id, held)
+        sent = invitations.get_invitations(hub_id, held)
+        for record in batch:
+            address = addresses.get(record.address_id or "")
+            if can_be_invited(record, address, sent.get(record.address_id or ""), ctx.hub.source_precedence, at):
+                yield _row(ctx, record, segments, attributes)
+
+
+def can_be_invited(
+    record: PersonRecord, address: Address | None, invitation: Invitation | None, precedence: tuple[str, ...], at: str
+) -> bool:
+    """Tell whether the person belongs into the file.
+
+    Not members, not those with an open invitation, not those who left, not where mail bounced. Of the persons of
+    several sources who share an address, the one whose source comes first in the hub's order stands for all. People
+    without an address stay in: they are listed, never silently left out.
+    """
+    if record.member_id or record.person.status is not DirectoryStatus.ACTIVE:
+        return False
+    if address is None:
+        return True
+    if address.member_id or address.barred or address.suppressed:
+        return False
+    if invitation and invitation.is_open and invitation.state_at(at) == invitation.status:
+        return False
+    place = {source_id: n for n, source_id in enumerate(precedence)}
+    first = min(address.holders, key=lambda name: (place.get(name, len(place)), name), default=None)
+    return first in {None, record.person.source_id}
+
+
+def role_labels(catalogue: Catalogue, role_ids: Iterable[str]) -> str:
+    """Return one cell with the labels of roles."""
+    labels = {role.role_id: role.label for role in catalogue.roles}
+    return join_values([labels[role_id] for role_id in role_ids if role_id in labels])
+
+
+def option_labels(segment: Segment, option_ids: Iterable[str]) -> str:
+    """Return one cell with the labels of a segment's options."""
+    labels = {option.option_id: option.label for option in segment.options}
+    return join_values([labels[option_id] for option_id in option_ids if option_id in labels])
+
+
+def _row(ctx: HubContext, record: PersonRecord, segments: list[Segment], attributes: tuple[str, ...]) -> list[str]:
+    person = record.person
+    part = derive(record, ctx.table, ctx.catalogue)
+    email, note = _email(ctx, record)
+    values = person.values()
+    return [
+        email,
+        part.first_name,
+        part.last_name,
+        role_labels(ctx.catalogue, part.roles),
+        *(option_labels(segment, part.segments.get(segment.segment_id, ())) for segment in segments),
+        person.text("locale"),
+        record.person_id,
+        note,
+        *(_one_cell(values.get(name, "")) for name in attributes),
+    ]
+
+
+def _email(ctx: HubContext, record: PersonRecord) -> tuple[str, str]:
+    text = record.person.text("email")
+    normal = usable_email(text)
+    if normal is None:
+        return "", NO_EMAIL
+    if record.address_id != ctx.key.address_id(normal):
+        return "", EMAIL_TAKEN
+    return text, ""
+
+
+def _one_cell(value: str | tuple[str, ...]) -> str:
+    """Return the raw value; nobody reads it back, so what is too long for the reader is cut."""
+    text = join_values(value) if isinstance(value, tuple) else value
+    return text if len(text) <= _MAX_CELL else text[: _MAX_CELL - 1] + "…"
+
+
+def _attribute_header(name: str) -> str:
+    # A header with "@" in it would be taken for a person's row when the file comes back.
+    return f"HRIS: {name.replace('@', '(at)')[:_MAX_HEADER]}"

@@ -1,0 +1,82 @@
+"""The members file: one row for each member, to be edited and uploaded again.
+
+The column ``version`` tells the upload which values moved since (``members.version_token``).
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from rollcall.exports.invites import option_labels, role_labels
+from rollcall.exports.model import columns_of_segments
+from rollcall.hubs.model import Permission
+from rollcall.members import store as members
+from rollcall.members.model import Status
+from rollcall.members.projection import single_valued, view
+from rollcall.members.version_token import column_values, make_token
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from rollcall.hubs.context import HubContext
+    from rollcall.segments.model import Segment
+
+BATCH = 100
+MAX_PROFILE_FIELDS = 100
+# A longer text could not be read back; an empty cell means "unchanged".
+_MAX_CELL = 4000
+_FIRST = ("ref", "version", "email", "first_name", "last_name", "status", "roles")
+
+
+def profile_names(
+    ctx: HubContext, permissions: Collection[Permission], limit: int = MAX_PROFILE_FIELDS
+) -> tuple[str, ...]:
+    """Return the names of the profile fields that any member shows, sorted; nothing for those who may not see them."""
+    if Permission.VIEW_PRIVATE not in permissions:
+        return ()
+    single = single_valued(ctx.catalogue)
+    seen: set[str] = set()
+    for member in members.all_members(ctx.hub.hub_id):
+        seen |= view(member, ctx.hub, single).profile.keys()
+    return tuple(sorted(seen)[:limit])
+
+
+def segments_of(ctx: HubContext, permissions: Collection[Permission]) -> list[Segment]:
+    """Return the segments that have a column in the file."""
+    return columns_of_segments(ctx.catalogue, permissions, _FIRST)
+
+
+def columns(segments: Iterable[Segment], profile: Iterable[str]) -> list[str]:
+    """Return the header of the file."""
+    return [*_FIRST, *(segment.name for segment in segments), *(f"profile: {name}" for name in profile)]
+
+
+def member_rows(ctx: HubContext, permissions: Collection[Permission], profile: tuple[str, ...]) -> Iterator[list[str]]:
+    """Yield the rows of the file, in the order of ``columns``; memory holds 100 members.
+
+    Members are read by id once more, consistently, so that one who was deleted a moment ago is not in it.
+    """
+    hub_id = ctx.hub.hub_id
+    segments = segments_of(ctx, permissions)
+    segment_ids = [segment.segment_id for segment in segments]
+    single = single_valued(ctx.catalogue)
+    listed = (member.member_id for member in members.all_members(hub_id))
+    while batch := list(islice(listed, BATCH)):
+        found = members.get_members(hub_id, batch)
+        for member_id in batch:
+            member = found.get(member_id)
+            shown = view(member, ctx.hub, single) if member else None
+            if shown is None or shown.status is Status.DELETED:
+                continue
+            yield [
+                member_id,
+                make_token(ctx.key, member_id, column_values(shown, segment_ids, profile)),
+                shown.email,
+                shown.first_name,
+                shown.last_name,
+                str(shown.status),
+                role_labels(ctx.catalogue, shown.roles),
+                *(option_labels(segment, shown.segments.get(segment.segment_id, ())) for segment in segments),
+                *(text if len(text := shown.profile.get(name, "")) <= _MAX_CELL else "" for name in profile),
+            ]

@@ -1,0 +1,125 @@
+"""An export that an admin asked for, and what of the hub they may see in it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Self
+
+from rollcall.hubs.model import Delivery, Permission
+from rollcall.segments.model import Visibility, normalise
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from rollcall.segments.model import Catalogue, Segment
+
+Item = dict[str, Any]
+
+
+class Kind(StrEnum):
+    """Which file."""
+
+    INVITES = "invites"
+    MEMBERS = "members"
+    MAPPING = "mapping"
+
+
+class State(StrEnum):
+    """How far it is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+UNFINISHED = frozenset({State.QUEUED, State.RUNNING})
+FILE_NAMES = {Kind.INVITES: "invites.csv", Kind.MEMBERS: "members.csv", Kind.MAPPING: "mapping.csv"}
+_SEEN_WITH = {
+    Visibility.PUBLIC: Permission.VIEW,
+    Visibility.PRIVATE: Permission.VIEW_PRIVATE,
+    Visibility.HIDDEN: Permission.VIEW_HIDDEN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One export.
+
+    Attributes
+    ----------
+    requested_by, email
+        Subject and e-mail of the admin who asked; an empty e-mail gets no mail.
+    permissions
+        What that admin may see, as of the request.
+    rows
+        Rows of the file, its header not counted; known once it is done.
+    file_key
+        Where the file lies in the bucket once it is done; empty before.
+    reason
+        Why it failed: a stable code.
+    """
+
+    export_id: str
+    hub_id: str
+    kind: Kind
+    requested_by: str
+    email: str = field(repr=False)
+    permissions: frozenset[Permission] = frozenset()
+    delivery: Delivery = Delivery.ATTACHMENT
+    include_declined: bool = False
+    state: State = State.QUEUED
+    rows: int = 0
+    file_key: str = ""
+    created_at: str = ""
+    done_at: str = ""
+    reason: str = ""
+
+    @property
+    def file_name(self) -> str:
+        """Name of the file as the admin sees it."""
+        return FILE_NAMES[self.kind]
+
+    def to_item(self) -> Item:
+        """Return the export as a plain dict, without keys."""
+        return {name: getattr(self, name) for name in self.__slots__} | {
+            "kind": str(self.kind),
+            "state": str(self.state),
+            "delivery": str(self.delivery),
+            "permissions": sorted(str(permission) for permission in self.permissions),
+        }
+
+    @classmethod
+    def from_item(cls, item: Item) -> Self:
+        """Read an export from its item."""
+        known = {name: item[name] for name in cls.__slots__ if name in item}
+        return cls(
+            **known
+            | {
+                "kind": Kind(item["kind"]),
+                "state": State(item["state"]),
+                "delivery": Delivery(item["delivery"]),
+                "permissions": frozenset(Permission(permission) for permission in item["permissions"]),
+            }
+        )
+
+
+def columns_of_segments(
+    catalogue: Catalogue, permissions: Collection[Permission], reserved: Collection[str]
+) -> list[Segment]:
+    """Return the segments that get a column: visible ones whose name is not that of another column of the file.
+
+    Names are compared as the reader of the file does: without case, underscores as spaces.
+    """
+    taken = {_column_key(name) for name in reserved}
+    return [segment for segment in visible_segments(catalogue, permissions) if _column_key(segment.name) not in taken]
+
+
+def _column_key(name: str) -> str:
+    return normalise(name.replace("_", " "))
+
+
+def visible_segments(catalogue: Catalogue, permissions: Collection[Permission]) -> list[Segment]:
+    """Return the segments whose values somebody with these permissions may see, in the catalogue's order."""
+    return [segment for segment in catalogue.segments if _SEEN_WITH[segment.visibility] in permissions]

@@ -1,0 +1,141 @@
+"""Write the file of an export and mail it: stream the rows to the bucket, then settle export and mail together.
+
+The key in the bucket and the id of the mail follow from the export, and settling is conditional: run twice, or again
+after a death anywhere, there is one file and one mail.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rollcall.exports import invites, mapping, members, store
+from rollcall.exports.model import Export, Kind, State
+from rollcall.files.cells import csv_lines
+from rollcall.files.rows import LIMITS
+from rollcall.files.storage import put_stream
+from rollcall.hubs import context
+from rollcall.hubs.model import Delivery
+from rollcall.mail import store as mails
+from rollcall.mail.model import Attachment, Mail
+from rollcall.mail.model import Kind as MailKind
+from rollcall.runtime import queues
+from rollcall.runtime.errors import NotFoundError
+from rollcall.runtime.ids import digest
+from rollcall.runtime.observability import log
+from rollcall.runtime.settings import env
+from rollcall.runtime.times import now, to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from rollcall.hubs.context import HubContext
+    from rollcall.hubs.model import Hub
+
+EMAILS = "EMAILS_QUEUE_URL"
+CONTENT_TYPE = "text/csv; charset=utf-8"
+
+
+class _Counted:
+    """The lines of a file, counted as they go by."""
+
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        self._lines = lines
+        self._seen = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._lines:
+            self._seen += 1
+            yield line
+
+    @property
+    def rows(self) -> int:
+        """How many lines went by, the header not counted."""
+        return max(self._seen - 1, 0)
+
+
+def run_export(hub_id: str, export_id: str) -> State | None:
+    """Do what an export asks for. Returns its state afterwards, or nothing if there is no such export.
+
+    Raises
+    ------
+    TransientError
+        If AWS could not be reached; running it again goes on.
+    """
+    export = store.get(hub_id, export_id)
+    if export is None:
+        return None
+    if export.state is State.DONE:
+        _send(export)  # perhaps it died before
+        return State.DONE
+    if not store.start(export):
+        return export.state
+    try:
+        ctx = context.load(hub_id)
+    except NotFoundError:
+        store.fail(export, "hub_gone", to_text(now()))
+        return State.FAILED
+    lines = _Counted(_lines(ctx, export))
+    key = file_key(export)
+    put_stream(env("FILES_BUCKET"), key, lines, content_type=CONTENT_TYPE)
+    at = now()
+    mail = [mails.put_action(_mail(ctx.hub, export, key, lines.rows, at))] if export.email else []
+    if store.finish(export, key, lines.rows, to_text(at), mail):
+        log.info("export_done", hub_id=hub_id, export_id=export_id, kind=str(export.kind), rows=lines.rows)
+    _send(export)
+    return State.DONE
+
+
+def file_key(export: Export) -> str:
+    """Return where the file of an export lies in the bucket."""
+    return f"exports/{export.hub_id}/{export.export_id}/{export.file_name}"
+
+
+def mail_id(export: Export) -> str:
+    """Return the id of the mail that brings the file."""
+    return digest("export", export.export_id)
+
+
+def _lines(ctx: HubContext, export: Export) -> Iterator[bytes]:
+    match export.kind:
+        case Kind.INVITES:
+            return _invites(ctx, export)
+        case Kind.MEMBERS:
+            return _members(ctx, export)
+        case Kind.MAPPING:
+            return mapping.table_lines(ctx, export.permissions)
+
+
+def _invites(ctx: HubContext, export: Export) -> Iterator[bytes]:
+    segments = invites.segments_of(ctx, export.permissions)
+    room = LIMITS.columns - len(invites.columns(segments, ()))
+    attributes = invites.attribute_names(export.hub_id, export.permissions, max(room, 0))
+    rows = invites.invite_rows(ctx, export.permissions, attributes, to_text(now()))
+    return csv_lines(invites.columns(segments, attributes), rows)
+
+
+def _members(ctx: HubContext, export: Export) -> Iterator[bytes]:
+    segments = members.segments_of(ctx, export.permissions)
+    profile = members.profile_names(ctx, export.permissions)
+    return csv_lines(members.columns(segments, profile), members.member_rows(ctx, export.permissions, profile))
+
+
+def _mail(hub: Hub, export: Export, key: str, rows: int, at: datetime) -> Mail:
+    attachment = Attachment(key, export.file_name) if export.delivery is Delivery.ATTACHMENT else None
+    # Also with an attachment: a file too large for a mail then comes as the link.
+    link = f"{env('PUBLIC_BASE_URL').rstrip('/')}/hubs/{export.hub_id}/exports/{export.export_id}/file"
+    return Mail(
+        mail_id=mail_id(export),
+        hub_id=export.hub_id,
+        kind=MailKind.EXPORT,
+        to=export.email,
+        language=hub.locale,
+        not_before=at,
+        params={"file": export.file_name, "rows": rows, "purpose": str(export.kind), "link": link},
+        attachment=attachment,
+    )
+
+
+def _send(export: Export) -> None:
+    if export.email:
+        queues.send(EMAILS, {"hub_id": export.hub_id, "mail_id": mail_id(export)})
