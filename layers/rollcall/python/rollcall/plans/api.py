@@ -1,0 +1,218 @@
+"""Routes: plans, read before they happen, approved or rejected."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import StringConstraints
+
+from rollcall.api import auth, downloads
+from rollcall.api.auth import needs
+from rollcall.api.paging import from_cursor, to_cursor
+from rollcall.api.problems import ProblemFault
+from rollcall.api.routing import make_router
+from rollcall.api.shapes import DEFAULT_LIMIT, JSON, Cursor, Given, Limit, Listed, Shown
+from rollcall.exports.model import visible_segments
+from rollcall.hubs import context
+from rollcall.hubs.model import Permission
+from rollcall.plans import applying, approval, store
+from rollcall.plans.model import Change, Plan, PlanKind, PlanState
+from rollcall.plans.parts import report_key
+from rollcall.runtime.errors import ForbiddenError, NotFoundError, RefusedError
+from rollcall.runtime.ids import is_hash
+from rollcall.uploads import store as uploads
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+router = make_router()
+
+SEGMENT = "segment:"
+PROFILE = "profile:"
+
+
+class Progress(Shown):
+    """Changes in applied parts, of all."""
+
+    done: int
+    total: int
+
+
+class PlanShown(Shown):
+    """A bulk change; `hash` is what an approval names."""
+
+    plan_id: str
+    kind: PlanKind
+    state: PlanState
+    counts: dict[str, int]
+    progress: Progress
+    upload_id: str
+    created_by: str
+    created_at: str
+    approved_by: str
+    expires_at: str
+    settled_at: str
+    hash: str
+    detail: str
+    faults: list[ProblemFault]
+
+
+class EditShown(Shown):
+    """One value, from what to what."""
+
+    field: str
+    old: list[str]
+    new: list[str]
+
+
+class ChangeShown(Shown):
+    """One line of a plan: what would happen, or happened, and why."""
+
+    id: str
+    row: int
+    kind: str
+    subject: str
+    outcome: str
+    reason: str
+    detail: str
+    edits: list[EditShown]
+
+
+class Approval(Given):
+    """What is approved: the plan with this hash, as it was shown."""
+
+    hash: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Rejection(Given):
+    """Why a plan is turned down."""
+
+    reason: Annotated[str, StringConstraints(max_length=1000)] = ""
+
+
+@router.get("/hubs/<hub_id>/plans", summary="Plans of the hub", tags=["Plans"])
+@needs(Permission.VIEW)
+def list_plans(hub_id: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> Listed[PlanShown]:
+    """Return the plans, newest first."""
+    found, following = store.list_plans(hub_id, limit=limit, cursor=from_cursor(cursor))
+    return Listed[PlanShown](items=[_show(plan) for plan in found], next_cursor=to_cursor(following))
+
+
+@router.get("/hubs/<hub_id>/plans/<plan_id>", summary="One plan", tags=["Plans"])
+@needs(Permission.VIEW)
+def get_plan(hub_id: str, plan_id: str) -> PlanShown:
+    """Return a plan: where it stands and what it comes to."""
+    return _show(_existing(hub_id, plan_id))
+
+
+@router.get("/hubs/<hub_id>/plans/<plan_id>/changes", summary="What a plan changes", tags=["Plans"])
+@needs(Permission.VIEW)
+def list_changes(  # noqa: PLR0917 - query parameters, given by name
+    hub_id: str,
+    plan_id: str,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = "",
+    outcome: Annotated[str, Query(max_length=50, description="Only changes with this outcome.")] = "",
+    kind: Annotated[str, Query(max_length=50, description="Only changes of this kind.")] = "",
+) -> Listed[ChangeShown]:
+    """Return the changes in order; values that the caller may not see are left out."""
+    plan = _existing(hub_id, plan_id)
+    catalogue = context.load(hub_id).catalogue
+    permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
+    visible = {f"{SEGMENT}{segment.segment_id}" for segment in visible_segments(catalogue, permissions)}
+    found, following = applying.changes(
+        hub_id, plan.plan_id, limit=limit, cursor=from_cursor(cursor), outcome=outcome, kind=kind
+    )
+    items = [_show_change(change, visible, permissions) for change in found]
+    return Listed[ChangeShown](items=items, next_cursor=to_cursor(following))
+
+
+@router.get("/hubs/<hub_id>/plans/<plan_id>/report", summary="Download the report of a plan", tags=["Plans"])
+@needs(Permission.VIEW)
+def get_report(hub_id: str, plan_id: str) -> Response[None]:
+    """Redirect to the report: the rows as uploaded, with `result` and `reason`.
+
+    It holds what was in the file: only for those who may see as much as the one who uploaded it.
+    """
+    plan = _existing(hub_id, plan_id)
+    upload = uploads.get_upload(hub_id, plan.upload_id)
+    permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
+    is_open = plan.kind is PlanKind.INVITES
+    if not is_open and not (upload and downloads.sees_as_much(permissions, upload.permissions)):
+        detail = "This file holds more than you may see."
+        raise ForbiddenError(detail)
+    if plan.state is not PlanState.APPLIED:
+        detail = "There is a report once the plan is applied."
+        raise RefusedError(detail, code="not_ready")
+    return downloads.redirect(report_key(hub_id, plan_id), f"report-{plan_id}.csv")
+
+
+@router.post("/hubs/<hub_id>/plans/<plan_id>/approve", summary="Approve a plan", tags=["Plans"], status_code=202)
+@needs(Permission.APPROVE)
+def approve_plan(hub_id: str, plan_id: str, body: Approval) -> Response[PlanShown]:
+    """Let a plan be applied exactly as it was shown; a hash that is no longer the plan's is refused."""
+    admin = auth.caller(router.current_event.raw_event)
+    plan = approval.approve(hub_id, _checked(plan_id), body.hash, admin)
+    headers: dict[str, str | list[str]] = {"Location": f"/hubs/{hub_id}/plans/{plan.plan_id}"}
+    return Response(status_code=202, content_type=JSON, body=_show(plan), headers=headers)
+
+
+@router.post("/hubs/<hub_id>/plans/<plan_id>/reject", summary="Reject a plan", tags=["Plans"])
+@needs(Permission.APPROVE)
+def reject_plan(hub_id: str, plan_id: str, body: Rejection) -> PlanShown:
+    """Turn a plan down: it will never be applied."""
+    admin = auth.caller(router.current_event.raw_event)
+    return _show(approval.reject(hub_id, _checked(plan_id), admin, body.reason))
+
+
+def _checked(plan_id: str) -> str:
+    if not is_hash(plan_id):
+        raise NotFoundError
+    return plan_id
+
+
+def _existing(hub_id: str, plan_id: str) -> Plan:
+    plan = store.get_plan(hub_id, _checked(plan_id))
+    if plan is None:
+        raise NotFoundError
+    return plan
+
+
+def _show(plan: Plan) -> PlanShown:
+    return PlanShown(
+        plan_id=plan.plan_id,
+        kind=plan.kind,
+        state=plan.state,
+        counts=dict(plan.counts),
+        progress=Progress(done=plan.done, total=plan.total),
+        upload_id=plan.upload_id,
+        created_by=plan.created_by,
+        created_at=plan.created_at,
+        approved_by=plan.approved_by,
+        expires_at=plan.expires_at,
+        settled_at=plan.settled_at,
+        hash=plan.hash,
+        detail=plan.detail,
+        faults=[ProblemFault(place=fault.place, code=fault.code, detail=fault.detail) for fault in plan.faults],
+    )
+
+
+def _show_change(change: Change, visible: Collection[str], permissions: Collection[Permission]) -> ChangeShown:
+    def may_see(column: str) -> bool:
+        if column.startswith(SEGMENT):
+            return column in visible
+        return not column.startswith(PROFILE) or Permission.VIEW_PRIVATE in permissions
+
+    edits = [edit for edit in change.edits if may_see(edit.column)]
+    return ChangeShown(
+        id=change.id,
+        row=change.row,
+        kind=change.kind,
+        subject=change.subject,
+        outcome=change.outcome,
+        reason=change.reason,
+        detail=change.detail,
+        edits=[EditShown(field=edit.field, old=list(edit.old), new=list(edit.new)) for edit in edits],
+    )

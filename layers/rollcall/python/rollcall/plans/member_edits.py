@@ -1,0 +1,316 @@
+"""The members file: rows → edits of members, and an edit applied.
+
+A row that nobody edited changes nothing, whatever happened since the download. An edited cell whose value moved
+meanwhile is a conflict and is shown with both values. An empty cell is no edit; ``(clear)`` empties.
+"""
+
+from __future__ import annotations
+
+import difflib
+import random
+import time
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING, BinaryIO
+
+from rollcall.exports.model import visible_segments
+from rollcall.files.cells import split_values
+from rollcall.files.rows import Row, read_rows
+from rollcall.hubs.model import Permission
+from rollcall.members import store as members
+from rollcall.members.edits import PROFILE, SEGMENT, ColumnEdit, Verdict, current_values, edit_member, judge
+from rollcall.members.model import RECENT, Member, Status
+from rollcall.members.model import Change as MemberChange
+from rollcall.members.projection import single_valued, view
+from rollcall.people import store as people
+from rollcall.plans.model import Change, Edit, Plan, Result
+from rollcall.privacy.emails import usable_email
+from rollcall.runtime import dynamo
+from rollcall.runtime.errors import Fault, MalformedError, TransientError
+from rollcall.runtime.ids import is_hash
+from rollcall.runtime.times import now, to_text
+from rollcall.segments.model import normalise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from rollcall.hubs.context import HubContext
+    from rollcall.segments.model import Catalogue, Segment
+    from rollcall.uploads.model import Upload
+
+CLEAR = "(clear)"
+BATCH = 100
+TRIES = 6
+_EDITABLE = ("first_name", "last_name", "status", "roles")
+_FIXED = ("ref", "version", "email", *_EDITABLE)
+_STATUSES = (str(Status.ACTIVE), str(Status.INACTIVE))
+_OWNED = "The directory says so: change it in the HR system or in the data mapping table."
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of the file that can be edited: its header, its id, and its name for people."""
+
+    header: str
+    column: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    number: int
+    cells: Mapping[str, str]
+    ref: str
+    email: str
+    version: str
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a row asks for: faults, edits, and edits of what moved since the download."""
+
+    faults: list[Fault]
+    edits: list[ColumnEdit]
+    conflicts: list[ColumnEdit]
+
+
+def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO) -> Iterator[Change]:
+    """Yield one change for every row of the file.
+
+    Raises
+    ------
+    MalformedError
+        If the file as a whole cannot be read, or no column tells whose row it is.
+    """
+    del plan
+    segments = visible_segments(ctx.catalogue, [Permission(permission) for permission in upload.permissions])
+    reader = read_rows(stream, known=(*(segment.name for segment in segments), *_FIXED))
+    if "ref" not in reader.headers and "email" not in reader.headers:
+        detail = "There is no column “ref” or “email”. Please start from a members file that you downloaded here."
+        raise MalformedError([Fault("header", "missing_column", detail)])
+    columns = _columns(reader.headers, segments, upload)
+    rows = (_row(row) for row in reader)
+    seen: dict[str, int] = {}
+    while batch := list(islice(rows, BATCH)):
+        found = _find(ctx, batch)
+        for row in batch:
+            yield _plan_row(ctx, row, columns, found.get(row.number), seen)
+
+
+def _columns(headers: Sequence[str], segments: Sequence[Segment], upload: Upload) -> list[_Column]:
+    found = [_Column(name, name, name) for name in _EDITABLE if name in headers]
+    found += [
+        _Column(segment.name, f"{SEGMENT}{segment.segment_id}", segment.name)
+        for segment in segments
+        if segment.name in headers and segment.name not in _FIXED
+    ]
+    if Permission.VIEW_PRIVATE in upload.permissions:
+        for header in headers:
+            start, _, name = header.partition(":")
+            if normalise(start) == "profile" and name.strip():
+                found.append(_Column(header, f"{PROFILE}{name.strip()}", name.strip()))
+    return found
+
+
+def _row(row: Row) -> _Row:
+    ref, email, version = (row.cells.get(name, "").strip() for name in ("ref", "email", "version"))
+    return _Row(row.number, row.cells, ref, email, version, row.faults[0] if row.faults else None)
+
+
+def _find(ctx: HubContext, rows: list[_Row]) -> dict[int, Member]:
+    """Return the members of rows, by row: by id, else by who holds the e-mail address."""
+    hub_id = ctx.hub.hub_id
+    ids = {row.number: row.ref for row in rows if is_hash(row.ref)}
+    emails = {row.number: normal for row in rows if not row.ref and (normal := usable_email(row.email))}
+    address_ids = {number: ctx.key.address_id(email) for number, email in emails.items()}
+    addresses = people.get_addresses(hub_id, address_ids.values())
+    for number, address_id in address_ids.items():
+        address = addresses.get(address_id)
+        if address and address.member_id:
+            ids[number] = address.member_id
+    found = members.get_members(hub_id, ids.values())
+    return {number: found[member_id] for number, member_id in ids.items() if member_id in found}
+
+
+def _plan_row(
+    ctx: HubContext, row: _Row, columns: list[_Column], member: Member | None, seen: dict[str, int]
+) -> Change:
+    base = Change(row=row.number, outcome="unchanged", kind="member", cells=row.cells)
+    fault = _unusable(row, member, seen)
+    if member is None or fault:
+        return _error(base, [fault] if fault else [])
+    base = replace(base, subject=member.member_id)
+    seen[member.member_id] = row.number
+    if view(member, ctx.hub, single_valued(ctx.catalogue)).status is Status.DELETED:
+        # The row names somebody whom nobody may see any more: its cells are not kept.
+        detail = "This member was deleted; a file does not bring them back."
+        return replace(base, outcome="deleted", reason="deleted", detail=detail, cells={"ref": member.member_id})
+    asked = _read_row(ctx, row, columns, member)
+    if asked.faults:
+        return _error(base, asked.faults)
+    names = {column.column: column for column in columns}
+    in_words = tuple(_in_words(edit, names, ctx.catalogue) for edit in asked.conflicts or asked.edits)
+    if asked.conflicts:
+        said = ", ".join(edit.field for edit in in_words)
+        detail = f"Changed in the hub since the download, so not overwritten: {said}. Download the file again."
+        return replace(base, outcome="conflict", reason="changed_since_download", detail=detail, edits=in_words)
+    if asked.edits:
+        data = {"edits": [[edit.column, list(edit.old), list(edit.new)] for edit in asked.edits]}
+        return replace(base, outcome="edit", todo=True, edits=in_words, data=data)
+    return base
+
+
+def _unusable(row: _Row, member: Member | None, seen: Mapping[str, int]) -> Fault | None:
+    if row.fault:
+        return row.fault
+    if member is None:
+        return Fault("ref" if row.ref else "email", "unknown_member", "There is no such member in this hub.")
+    if member.member_id in seen:
+        return Fault("ref", "duplicate_of_row", f"Row {seen[member.member_id]} is about the same member.")
+    return None
+
+
+def _read_row(ctx: HubContext, row: _Row, columns: Sequence[_Column], member: Member) -> _Asked:
+    """Read what a row asks for, and try it on the member as it is now."""
+    asked = _Asked([], [], [])
+    shown = current_values(member, [column.column for column in columns], ctx.hub, ctx.catalogue)
+    for column in columns:
+        text = row.cells.get(column.header, "").strip()
+        given = _read_cell(text, column, ctx.catalogue) if text else None
+        if isinstance(given, Fault):
+            asked.faults.append(given)
+        elif given is not None:
+            current = shown[column.column]
+            edit = ColumnEdit(column.column, current, given)
+            match judge(row.version, ctx.key, member.member_id, column.column, current=current, given=given):
+                case Verdict.EDITED:
+                    asked.edits.append(edit)
+                case Verdict.CONFLICT:
+                    asked.conflicts.append(edit)
+    _, refused = edit_member(member, asked.edits, ctx.hub, ctx.catalogue, to_text(now()))
+    headers = {column.column: column.header for column in columns}
+    asked.faults.extend(_refusal(headers[column], asked.edits, column) for column in refused)
+    return asked
+
+
+def _error(base: Change, faults: Sequence[Fault]) -> Change:
+    detail = " ".join(f"{fault.place}: {fault.detail}" for fault in faults)
+    return replace(base, outcome="error", reason=" ".join(dict.fromkeys(f.code for f in faults)), detail=detail)
+
+
+def _refusal(header: str, edits: Sequence[ColumnEdit], column: str) -> Fault:
+    if column == "roles" and any(edit.column == column and not edit.new for edit in edits):
+        return Fault(header, "last_role", "Every member needs a role.")
+    return Fault(header, "owned_by_directory", _OWNED)
+
+
+def _read_cell(text: str, column: _Column, catalogue: Catalogue) -> tuple[str, ...] | Fault:
+    """Return the value of a cell: ids, or a text; or what is wrong with it."""
+    if normalise(text) == CLEAR:
+        return ()
+    if column.column == "status":
+        known = {status: status for status in _STATUSES}
+        return _look_up([text], column, known, _Words("unknown_status", "status", _STATUSES))
+    if column.column == "roles":
+        roles = {normalise(role.label): role.role_id for role in catalogue.roles}
+        words = _Words("unknown_role", "role", [role.label for role in catalogue.roles])
+        return _look_up(split_values(text), column, roles, words)
+    if column.column.startswith(SEGMENT):
+        return _read_options(text, column, catalogue)
+    return (text,)
+
+
+def _read_options(text: str, column: _Column, catalogue: Catalogue) -> tuple[str, ...] | Fault:
+    segment = next(s for s in catalogue.segments if s.segment_id == column.column.removeprefix(SEGMENT))
+    options = {normalise(option.label): option.option_id for option in segment.options}
+    words = _Words("unknown_option", "option", [option.label for option in segment.options])
+    found = _look_up(split_values(text), column, options, words)
+    if not isinstance(found, Fault) and len(found) > 1 and not segment.multi:
+        return Fault(column.header, "too_many_values", "Only one option can be chosen here.")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """How an unknown value is told: code, what it is, and what there is."""
+
+    code: str
+    what: str
+    labels: Sequence[str]
+
+
+def _look_up(
+    values: Sequence[str], column: _Column, known: Mapping[str, str], words: _Words
+) -> tuple[str, ...] | Fault:
+    found: list[str] = []
+    for value in values:
+        identifier = known.get(normalise(value))
+        if identifier is None:
+            return _unknown(column, value, words)
+        if identifier not in found:
+            found.append(identifier)
+    return tuple(sorted(found))
+
+
+def _unknown(column: _Column, text: str, words: _Words) -> Fault:
+    by_form = {normalise(label): label for label in words.labels}
+    near = difflib.get_close_matches(normalise(text), by_form, n=1)
+    hint = f" Did you mean “{by_form[near[0]]}”?" if near else ""
+    return Fault(column.header, words.code, f"There is no {words.what} “{text[:60]}”.{hint}")
+
+
+def _in_words(edit: ColumnEdit, names: Mapping[str, _Column], catalogue: Catalogue) -> Edit:
+    old, new = (labels_of(edit.column, value, catalogue) for value in (edit.old, edit.new))
+    return Edit(names[edit.column].name, old, new, edit.column)
+
+
+def labels_of(column: str, value: tuple[str, ...], catalogue: Catalogue) -> tuple[str, ...]:
+    """Return a column's value as people read it."""
+    labels: dict[str, str] = {}
+    if column == "roles":
+        labels = {role.role_id: role.label for role in catalogue.roles}
+    elif column.startswith(SEGMENT):
+        segments = [s for s in catalogue.segments if s.segment_id == column.removeprefix(SEGMENT)]
+        labels = {option.option_id: option.label for segment in segments for option in segment.options}
+    return tuple(labels.get(identifier, identifier) for identifier in value)
+
+
+def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:
+    """Make the edits of one member, if the member still shows what the plan says; all of them or none.
+
+    Raises
+    ------
+    TransientError
+        If others wrote the member too often in these moments.
+    """
+    hub_id = ctx.hub.hub_id
+    edits = [ColumnEdit(column, tuple(old), tuple(new)) for column, old, new in change.data["edits"]]
+    mark = f"{plan.plan_id}:{change.id}"
+    for attempt in range(TRIES):
+        if attempt:
+            time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
+        member = members.get_member(hub_id, change.subject)
+        if member is None or view(member, ctx.hub, single_valued(ctx.catalogue)).status is Status.DELETED:
+            return Result("deleted", "deleted", "This member was deleted; a plan does not bring them back.")
+        if mark in member.recent_changes:
+            return Result("applied")
+        shown = current_values(member, [edit.column for edit in edits], ctx.hub, ctx.catalogue)
+        if any(set(shown[edit.column]) not in (set(edit.old), set(edit.new)) for edit in edits):
+            detail = "Changed in the hub since the plan was made, so not overwritten."
+            return Result("conflict", "changed_since_planned", detail)
+        at = to_text(now())
+        edited, refused = edit_member(member, edits, ctx.hub, ctx.catalogue, at)
+        if refused:
+            return Result("conflict", "owned_by_directory", _OWNED)
+        stored = replace(
+            edited,
+            recent_changes=(*member.recent_changes, mark)[-RECENT:],
+            change=MemberChange(f"plan:{plan.plan_id}", plan.approved_by, at),
+        )
+        try:
+            dynamo.write([members.put_member(hub_id, stored, view(stored, ctx.hub, single_valued(ctx.catalogue)))])
+        except dynamo.ConditionFailedError:
+            continue
+        return Result("applied")
+    raise TransientError

@@ -1,0 +1,53 @@
+"""The report of a plan: the uploaded rows with what became of each. Pure.
+
+The file can be corrected and uploaded again as it is: its own two columns are ignored then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from rollcall.files.cells import csv_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from rollcall.plans.model import Change, Result
+
+RESULT, REASON = "result", "reason"
+_OWN = ("what", "id", "changes")
+
+
+def with_result(change: Change, result: Result | None) -> Change:
+    """Return the change with what became of it; itself if nothing did yet."""
+    if result is None:
+        return change
+    return replace(change, outcome=result.outcome, reason=result.reason, detail=result.detail or change.detail)
+
+
+def lines(changes: Iterable[Change]) -> Iterator[bytes]:
+    """Return the lines of the report: UTF-8 with BOM, CRLF, cells that no spreadsheet runs as a formula.
+
+    The columns are those of the first change; changes that came from no row are told in words.
+    """
+    coming = iter(changes)
+    first = next(coming, None)
+    columns = tuple(name for name in _cells(first) if name not in (RESULT, REASON)) if first else ()
+    rows = (_row(change, columns) for change in chain([first] if first else [], coming))
+    return csv_lines([*columns, RESULT, REASON], rows)
+
+
+def _row(change: Change, columns: Sequence[str]) -> list[str]:
+    cells = _cells(change)
+    return [*(cells.get(name, "") for name in columns), change.outcome, change.detail or change.reason]
+
+
+def _cells(change: Change) -> Mapping[str, str]:
+    return change.cells or _in_words(change)
+
+
+def _in_words(change: Change) -> dict[str, str]:
+    said = [f"{edit.field}: {', '.join(edit.old) or '-'} → {', '.join(edit.new) or '-'}" for edit in change.edits]
+    return dict(zip(_OWN, (change.kind, change.subject, "; ".join(said)), strict=True))

@@ -1,0 +1,247 @@
+"""Plans and their applied parts: items of the Plans table. A part has an item once it is applied, and not before."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from rollcall.plans.model import DUE_SHARDS, Plan, PlanState
+from rollcall.runtime import dynamo
+from rollcall.runtime.ids import shard_of
+from rollcall.runtime.times import from_text, to_text
+from rollcall.uploads.model import faults_to_items
+from rollcall.uploads.store import newest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from rollcall.runtime.errors import Fault
+
+TABLE = "PLANS_TABLE"
+LIFE = timedelta(days=7)
+LOOK_AGAIN = timedelta(minutes=10)
+
+
+def pk(hub_id: str, plan_id: str) -> str:
+    """Return the key of a plan."""
+    return f"{hub_id}#L#{plan_id}"
+
+
+def get_plan(hub_id: str, plan_id: str) -> Plan | None:
+    """Return a plan of the hub, read consistently, or nothing."""
+    item = dynamo.get(TABLE, pk(hub_id, plan_id))
+    return Plan.from_item(item) if item else None
+
+
+def list_plans(hub_id: str, *, limit: int, cursor: str = "") -> tuple[list[Plan], str | None]:
+    """Return the plans of the hub, newest first, and the cursor of the next page."""
+    items, next_cursor = newest(f"{hub_id}#plan", limit=limit, cursor=cursor)
+    return [Plan.from_item(item) for item in items], next_cursor
+
+
+def create_plan(plan: Plan) -> Plan:
+    """Store a plan in state planning unless it is there already, and return the one that is there.
+
+    Raises
+    ------
+    TransientError
+        If DynamoDB could not be reached.
+    """
+    item = {
+        "pk": pk(plan.hub_id, plan.plan_id),
+        "sk": "-",
+        "by_hub_pk": f"{plan.hub_id}#plan",
+        "by_hub_sk": f"{plan.created_at}#{plan.plan_id}",
+        "due_pk": due_partition(plan.plan_id),
+        "due_sk": to_text(from_text(plan.created_at) + LOOK_AGAIN),
+        **plan.to_item(),
+    }
+    try:
+        dynamo.write([dynamo.put_action(TABLE, item, "attribute_not_exists(#pk)")])
+    except dynamo.ConditionFailedError as exc:
+        return Plan.from_item(exc.old[0])
+    return plan
+
+
+def planned_action(
+    plan: Plan,
+    state: PlanState,
+    *,
+    hash: str,  # noqa: A002 - the product's word
+    counts: Mapping[str, int],
+    parts: int,
+    tail: int,
+    params: Mapping[str, Any],
+    at: datetime,
+) -> dynamo.Action:
+    """Return the write that ends planning, on condition that nobody ended it before."""
+    expires_at = to_text(at + LIFE)
+    look = expires_at if state is PlanState.AWAITING_APPROVAL else to_text(at + LOOK_AGAIN)
+    return dynamo.update_action(
+        TABLE,
+        pk(plan.hub_id, plan.plan_id),
+        "-",
+        "SET #state = :state, #hash = :hash, #counts = :counts, #parts = :parts, #tail = :tail, #total = :total, "
+        "#params = :params, #expires_at = :expires_at, #due_sk = :look",
+        condition="#state = :planning",
+        values={
+            "state": str(state),
+            "planning": str(PlanState.PLANNING),
+            "hash": hash,
+            "counts": dict(counts),
+            "parts": parts,
+            "tail": tail,
+            "total": sum(counts.values()),
+            "params": dict(params),
+            "expires_at": expires_at,
+            "look": look,
+        },
+    )
+
+
+def settle_action(
+    plan: Plan,
+    state: PlanState,
+    at: datetime,
+    *,
+    detail: str = "",
+    faults: Sequence[Fault] = (),
+    by: str = "",
+) -> dynamo.Action:
+    """Return the write of a plan's end, on condition that it is still in the state that was read."""
+    return dynamo.update_action(
+        TABLE,
+        pk(plan.hub_id, plan.plan_id),
+        "-",
+        "SET #state = :state, #settled_at = :at, #detail = :detail, #faults = :faults, #settled_by = :by "
+        "REMOVE #due_pk, #due_sk",
+        condition="#state = :seen",
+        values={
+            "state": str(state),
+            "seen": str(plan.state),
+            "at": to_text(at),
+            "detail": detail,
+            "faults": faults_to_items(tuple(faults)),
+            "by": by,
+        },
+    )
+
+
+def approve_action(plan: Plan, hash: str, approver: str, at: datetime) -> dynamo.Action:  # noqa: A002 - as above
+    """Return the write of an approval, on condition that it waits for one and that this is what it says."""
+    return dynamo.update_action(
+        TABLE,
+        pk(plan.hub_id, plan.plan_id),
+        "-",
+        "SET #state = :applying, #approved_by = :approver, #approved_at = :at, #due_pk = :due_pk, #due_sk = :look",
+        condition="#state = :awaiting AND #hash = :hash AND #expires_at > :at",
+        values={
+            "applying": str(PlanState.APPLYING),
+            "awaiting": str(PlanState.AWAITING_APPROVAL),
+            "hash": hash,
+            "approver": approver,
+            "at": to_text(at),
+            "due_pk": due_partition(plan.plan_id),
+            "look": to_text(at + LOOK_AGAIN),
+        },
+    )
+
+
+def is_part_done(hub_id: str, plan_id: str, part: int) -> bool:
+    """Tell whether a part is applied."""
+    return dynamo.get(TABLE, pk(hub_id, plan_id), part_sk(part)) is not None
+
+
+def parts_done(hub_id: str, plan_id: str) -> set[int]:
+    """Return the numbers of the parts that are applied."""
+    items = dynamo.query_all(
+        TABLE, pk(hub_id, plan_id), condition="begins_with(#sk, :prefix)", values={"prefix": "P#"}, consistent=True
+    )
+    return {int(item["sk"].removeprefix("P#")) for item in items}
+
+
+def finish_part(
+    plan: Plan, part: int, *, planned: Mapping[str, int], came: Mapping[str, int], rows: int, at: datetime
+) -> bool:
+    """Mark a part as applied and count it, in one transaction; nothing else counts (reliability I31).
+
+    Parameters
+    ----------
+    planned, came
+        Outcome → number of the changes of this part: before, and after applying.
+    rows
+        Changes in the part.
+
+    Returns
+    -------
+    bool
+        Whether it was this call that marked it.
+    """
+    moves = {
+        outcome: came.get(outcome, 0) - planned.get(outcome, 0)
+        for outcome in sorted({*planned, *came})
+        if came.get(outcome, 0) != planned.get(outcome, 0)
+    }
+    update = "SET #parts_done = #parts_done + :one, #done = #done + :rows, #due_sk = :look"
+    values: dict[str, Any] = {
+        "one": 1,
+        "rows": rows,
+        "look": to_text(at + LOOK_AGAIN),
+        "applying": str(PlanState.APPLYING),
+    }
+    for outcome, move in moves.items():
+        update += f", #counts.#{outcome} = if_not_exists(#counts.#{outcome}, :zero) + :move_{outcome}"
+        values |= {"zero": 0, f"move_{outcome}": move}
+    key = pk(plan.hub_id, plan.plan_id)
+    item = {"pk": key, "sk": part_sk(part), "done_at": to_text(at), "rows": rows}
+    try:
+        dynamo.write(
+            [
+                dynamo.put_action(TABLE, item, "attribute_not_exists(#pk)"),
+                dynamo.update_action(TABLE, key, "-", update, condition="#state = :applying", values=values),
+            ]
+        )
+    except dynamo.ConditionFailedError:
+        return False
+    return True
+
+
+def due_partition(plan_id: str) -> str:
+    """Return the partition of the ``due`` index that an open plan lies in."""
+    return f"plan#{shard_of(plan_id) % DUE_SHARDS}"
+
+
+def due_partitions() -> list[str]:
+    """Return all partitions of the ``due`` index that hold plans."""
+    return [f"plan#{shard}" for shard in range(DUE_SHARDS)]
+
+
+def due_plans(partition: str, at: datetime, limit: int = 100) -> list[tuple[str, str]]:
+    """Return hub id and plan id of plans that a sweeper must look at: stuck in their work, or over."""
+    page = dynamo.query(
+        TABLE, partition, index="due", condition="#due_sk <= :now", values={"now": to_text(at)}, limit=limit
+    )
+    found = [item["pk"].split("#L#") for item in page.items]
+    return [(hub_id, plan_id) for hub_id, plan_id in found]
+
+
+def look_later(plan: Plan, at: datetime) -> None:
+    """Move the time at which a sweeper looks again; the plan may have ended in the meantime."""
+    action = dynamo.update_action(
+        TABLE,
+        pk(plan.hub_id, plan.plan_id),
+        "-",
+        "SET #due_sk = :look",
+        condition="#state = :seen",
+        values={"look": to_text(at + LOOK_AGAIN), "seen": str(plan.state)},
+    )
+    try:
+        dynamo.write([action])
+    except dynamo.ConditionFailedError:
+        return
+
+
+def part_sk(part: int) -> str:
+    """Return the sort key of a part."""
+    return f"P#{part:05d}"

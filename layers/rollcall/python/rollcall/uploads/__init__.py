@@ -1,0 +1,1 @@
+"""Files that admins upload: asked for first, so that somebody stands behind each."""

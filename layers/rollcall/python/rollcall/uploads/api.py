@@ -1,0 +1,96 @@
+"""Routes: uploads, asked for before the file is put into the bucket."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from pydantic import StringConstraints
+
+from rollcall.api import auth
+from rollcall.api.auth import needs
+from rollcall.api.paging import from_cursor, to_cursor
+from rollcall.api.problems import ProblemFault
+from rollcall.api.routing import make_router
+from rollcall.api.shapes import DEFAULT_LIMIT, JSON, Cursor, Given, Limit, Listed, Shown
+from rollcall.hubs.model import Permission
+from rollcall.runtime.errors import NotFoundError
+from rollcall.runtime.ids import is_ulid
+from rollcall.runtime.times import now
+from rollcall.uploads import store
+from rollcall.uploads.model import Upload, UploadKind, UploadState
+
+router = make_router()
+
+
+class NewUpload(Given):
+    """A file to be uploaded: what it is, and what it is called."""
+
+    kind: UploadKind
+    filename: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+
+
+class UploadForm(Shown):
+    """Where to put the file: a form to be posted to `url` with all `fields`, the file last, as `file`."""
+
+    upload_id: str
+    url: str
+    fields: dict[str, str]
+    key: str
+
+
+class UploadShown(Shown):
+    """An upload and what became of it; the plan it was turned into has its progress and report."""
+
+    upload_id: str
+    kind: UploadKind
+    filename: str
+    state: UploadState
+    plan_id: str | None
+    detail: str
+    faults: list[ProblemFault]
+    created_at: str
+
+
+@router.get("/hubs/<hub_id>/uploads", summary="Uploads of the hub", tags=["Uploads"])
+@needs(Permission.INVITE, Permission.MAP)
+def list_uploads(hub_id: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> Listed[UploadShown]:
+    """Return the uploads, newest first."""
+    found, following = store.list_uploads(hub_id, limit=limit, cursor=from_cursor(cursor))
+    return Listed[UploadShown](items=[_show(upload) for upload in found], next_cursor=to_cursor(following))
+
+
+@router.post("/hubs/<hub_id>/uploads", summary="Announce a file", tags=["Uploads"], status_code=202)
+@needs(Permission.INVITE, Permission.MAP)
+def create_upload(hub_id: str, body: NewUpload) -> Response[UploadForm]:
+    """Announce a file and get the form to upload it with, good for an hour. Uploading it starts the work."""
+    admin = auth.caller(router.current_event.raw_event)
+    auth.demand(admin, hub_id, Permission.MAP if body.kind is UploadKind.MAPPING else Permission.INVITE)
+    upload = store.create_upload(hub_id, body.kind, body.filename, admin, now())
+    form = store.presign(upload)
+    shown = UploadForm(upload_id=upload.upload_id, url=form["url"], fields=form["fields"], key=form["key"])
+    headers: dict[str, str | list[str]] = {"Location": f"/hubs/{hub_id}/uploads/{upload.upload_id}"}
+    return Response(status_code=202, content_type=JSON, body=shown, headers=headers)
+
+
+@router.get("/hubs/<hub_id>/uploads/<upload_id>", summary="One upload", tags=["Uploads"])
+@needs(Permission.INVITE, Permission.MAP)
+def get_upload(hub_id: str, upload_id: str) -> UploadShown:
+    """Return what became of an upload."""
+    upload = store.get_upload(hub_id, upload_id) if is_ulid(upload_id) else None
+    if upload is None:
+        raise NotFoundError
+    return _show(upload)
+
+
+def _show(upload: Upload) -> UploadShown:
+    return UploadShown(
+        upload_id=upload.upload_id,
+        kind=upload.kind,
+        filename=upload.filename,
+        state=upload.state,
+        plan_id=upload.plan_id or None,
+        detail=upload.detail,
+        faults=[ProblemFault(place=fault.place, code=fault.code, detail=fault.detail) for fault in upload.faults],
+        created_at=upload.created_at,
+    )
