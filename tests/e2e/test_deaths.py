@@ -1,0 +1,76 @@
+"""SIGKILL of the Lambda workers while messages are in flight: nothing lost, nothing doubled."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from demo.hub_client import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from demo.hub_client import HubApi, StandardSource
+
+PEOPLE = 60
+ROUNDS = 5
+
+
+def _workers(stack: dict[str, Any]) -> list[int]:
+    """Return the pids of the emulator's Lambda worker processes."""
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(stack["ministack_pid"])], capture_output=True, text=True, check=False
+    )
+    return [int(pid) for pid in listed.stdout.split()]
+
+
+def test_killed_workers_lose_and_double_nothing(
+    api: HubApi, own_system: StandardSource, stack: dict[str, Any], aws_client: Callable[[str], Any]
+) -> None:
+    """Five rounds of 60 updates, and in each all workers are killed while messages are in flight."""
+    run = f"kill{uuid.uuid4().hex[:8]}"
+    sqs, kills = aws_client("sqs"), 0
+    queue = stack["queues"]["directory-events"]
+    for number in range(ROUNDS):
+        events = [
+            {
+                "type": "person.updated",
+                "timestamp": f"2026-10-05T08:{number:02d}:00.000Z",
+                "data": {
+                    "external_id": f"{run}-{person}",
+                    "email": f"{run}-{person}@example.com",
+                    "attributes": {f"Round {number}": str(person), "Last": str(number)},
+                },
+            }
+            for person in range(PEOPLE)
+        ]
+        assert own_system.send(events).status_code == 202
+        time.sleep(0.4)
+        counts = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
+        pids = _workers(stack)
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        kills += len(pids)
+        flying = int(counts["ApproximateNumberOfMessagesNotVisible"])
+        print(
+            f"round {number}: killed {pids}, {flying} messages in flight, {counts['ApproximateNumberOfMessages']} waiting"
+        )
+    assert kills > 0
+    wait_for(
+        "settling every event",
+        lambda: not any(event["state"] == "new" for event in api.all("/events")),
+        seconds=420,
+    )
+    people = [person for person in api.all("/people") if person["external_id"].startswith(f"{run}-")]
+    assert len(people) == PEOPLE
+    for person in people:
+        number = person["external_id"].rpartition("-")[2]
+        expected = {f"Round {n}": number for n in range(ROUNDS)} | {"Last": str(ROUNDS - 1)}
+        assert person["attributes"] == expected
+    mine = [event for event in api.all("/events") if event["source_id"] == people[0]["source_id"]]
+    assert len(mine) == PEOPLE * ROUNDS
+    assert {event["state"] for event in mine} <= {"applied", "no_change"}
