@@ -109,8 +109,8 @@ class Story:
         step(f"the event log holds {len(events)} events, each once: {states}")
         self._checks("persons in the directory", 40, len(found))
         self._checks("events in the log, repetitions left out", 45, len(events))
-        offices = {person["attributes"].get("office") for person in found}
-        self._checks("nobody is back in the old head office", False, "Head office" in offices)
+        offices = [person["attributes"].get("office") for person in found]
+        self._checks("people back in the old head office", 0, sum(office == "Head office" for office in offices))
         table(
             ("name", "e-mail", "state"),
             [(f"{p['first_name']} {p['last_name']}", p["email"] or "(none)", p["state"]) for p in found[:6]],
@@ -202,7 +202,7 @@ class Story:
         after = wait_for("the move of Maya", moved)
         self._compare(before, after)
         self._checks("Maya's location", ["Toronto"], after["segments"]["Location"])
-        self._checks("the role given by hand is still there", True, "Mentee" in after["roles"])
+        self._checks("Maya's roles, one of them given by hand", sorted(roles), sorted(after["roles"]))
 
     # ---------------------------------------------------------------------------------------------- act 5
     def leave_and_return(self) -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-import create_hub
+import create_hub  # type: ignore[import-not-found]  # a script beside this one
 
 HUB = "Harbour Federation"
 ADMIN = "ada.admin@example.com"
@@ -18,7 +18,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="seed.py", description=__doc__)
     parser.add_argument("--state", required=True, help="stack file (.local/stack.json)")
     state = parser.parse_args().state
-    return create_hub.main(["--stack", state, "--name", HUB, "--admin-email", ADMIN])
+    return int(create_hub.main(["--stack", state, "--name", HUB, "--admin-email", ADMIN]))
 
 
 if __name__ == "__main__":

@@ -17,10 +17,10 @@ TRY_AGAIN_SECONDS = "30"
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Take an HTTP API request (payload 2.0) and answer it; only our own trouble is a 5xx."""
+    if event["requestContext"]["http"]["method"] != "POST":
+        return _problem(NotFoundError())  # no connected system asks for a challenge
     path = event.get("pathParameters") or {}
     try:
-        if event["requestContext"]["http"]["method"] != "POST":
-            raise NotFoundError  # no connected system asks for a challenge
         status, body = receive(
             path.get("hub_id", ""),
             path.get("source_id", ""),

@@ -21,4 +21,8 @@ require(
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Take SQS records with ``{hub_id, source_id, event_id}``; report those that must come again."""
-    return queues.process(event, lambda pointer: apply_event(pointer["hub_id"], pointer["event_id"]))
+    return queues.process(event, _apply)
+
+
+def _apply(pointer: queues.Pointer) -> None:
+    apply_event(pointer["hub_id"], pointer["event_id"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +19,11 @@ from tests.support.vendors import STANDARD_SECRET, WORKOS_SECRET, sign_standard,
 
 EVENTS = Path(__file__).parents[2] / "events"
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-SIGNERS = {"standard": (sign_standard, STANDARD_SECRET), "workos": (sign_workos, WORKOS_SECRET)}
+Signer = Callable[[bytes, datetime], dict[str, str]]
+SIGNERS: dict[str, tuple[Signer, str]] = {
+    "standard": (sign_standard, STANDARD_SECRET),
+    "workos": (sign_workos, WORKOS_SECRET),
+}
 SAMPLES = sorted(path for name in PROVIDERS for path in (EVENTS / name).glob("*.json"))
 
 # What each sample says: kind, complete, and a few of the values; or the reason why it is ignored.

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-
 from demo.hub_client import HubApi, StandardSource, WorkosSource, load_stack, new_hub
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ STATE = ROOT / os.environ.get("ROLLCALL_STATE_DIR", ".local")
 
 @pytest.fixture(scope="session")
 def stack() -> dict[str, Any]:
-    """What ``.local/stack.json`` says; without it these tests fail, they do not skip."""
+    """Return what ``.local/stack.json`` says; without it these tests fail, they do not skip."""
     path = STATE / "stack.json"
     if not path.is_file():
         pytest.fail("The stack does not run: start it with make up.")
@@ -33,7 +32,7 @@ def aws_client(stack: dict[str, Any]) -> Callable[[str], Any]:
     """Make a client of the emulator with its root user's key."""
 
     def make(service: str) -> Any:
-        return boto3.client(
+        return boto3.session.Session().client(  # type: ignore[call-overload]
             service,
             endpoint_url=stack["endpoint_url"],
             region_name=stack["region"],
@@ -46,25 +45,25 @@ def aws_client(stack: dict[str, Any]) -> Callable[[str], Any]:
 
 @pytest.fixture
 def hub(stack: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
-    """The stack as the admin of a hub of this test's own sees it."""
+    """Return the stack as the admin of a hub of this test's own sees it."""
     return new_hub(stack, tmp_path, "Test hub", f"admin-{uuid.uuid4().hex[:8]}@example.com")
 
 
 @pytest.fixture
 def api(hub: dict[str, Any]) -> HubApi:
-    """The admin API of a hub of this test's own."""
+    """Return the admin API of a hub of this test's own."""
     return HubApi.of(hub)
 
 
 @pytest.fixture
 def own_system(api: HubApi) -> StandardSource:
-    """A newly connected source of the client's own system."""
+    """Return a newly connected source of the client's own system."""
     made = api.post("/sources", {"provider": "standard", "name": "Payroll"})
     return StandardSource(made["webhook_url"], made["secret"])
 
 
 @pytest.fixture
 def workos(api: HubApi) -> WorkosSource:
-    """A newly connected WorkOS directory."""
+    """Return a newly connected WorkOS directory."""
     made = api.post("/sources", {"provider": "workos", "name": "WorkOS"})
     return WorkosSource(made["webhook_url"], made["secret"])

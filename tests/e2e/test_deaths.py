@@ -23,7 +23,7 @@ ROUNDS = 5
 def _workers(stack: dict[str, Any]) -> list[int]:
     """Return the pids of the emulator's Lambda worker processes."""
     listed = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(stack["ministack_pid"])], capture_output=True, text=True, check=False
+        ["/bin/ps", "-o", "pid=", "--ppid", str(stack["ministack_pid"])], capture_output=True, text=True, check=False
     )
     return [int(pid) for pid in listed.stdout.split()]
 
@@ -56,9 +56,8 @@ def test_killed_workers_lose_and_double_nothing(
             os.kill(pid, signal.SIGKILL)
         kills += len(pids)
         flying = int(counts["ApproximateNumberOfMessagesNotVisible"])
-        print(
-            f"round {number}: killed {pids}, {flying} messages in flight, {counts['ApproximateNumberOfMessages']} waiting"
-        )
+        waiting = counts["ApproximateNumberOfMessages"]
+        print(f"round {number}: killed {pids}, {flying} messages in flight, {waiting} waiting")
     assert kills > 0
     wait_for(
         "settling every event",

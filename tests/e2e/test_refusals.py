@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-
 from demo.hub_client import wait_for
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def test_forged_and_stale_webhooks_change_nothing(api: HubApi, own_system: Stand
 
 
 def test_wrong_shapes_are_told_fault_by_fault(own_system: StandardSource) -> None:
-    """A signed body that is not an event is 400 with the place of every fault; unknown sources are 404; too large 413."""
+    """A signed body that is no event is 400 with every fault's place; an unknown source 404, too large a body 413."""
     answer = own_system.send({"type": "person.added", "data": {"email": 7}})
     assert answer.status_code == 400
     assert [fault["place"] for fault in answer.json()["faults"]] == ["$.data.external_id", "$.data.email"]
@@ -86,7 +85,7 @@ def _tokens(stack: dict[str, Any], other_hub: str) -> dict[str, str]:
 def test_every_admin_endpoint_refuses_foreign_tokens(
     api: HubApi, stack: dict[str, Any], other_hub_token: str, expired_token: str
 ) -> None:
-    """The OpenAPI document is walked: each operation behind a login refuses tokens of others, of nobody, of the past."""
+    """Walking the OpenAPI document: each operation behind a login refuses tokens of others, of nobody, of the past."""
     document = httpx.get(f"{api.api_url}/openapi.json").json()
     tokens = {**_tokens(stack, other_hub_token), "expired": f"Bearer {expired_token}"}
     walked = 0

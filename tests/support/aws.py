@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import yaml
 from moto import mock_aws
 
 from rollcall.hubs import store as hubs
@@ -16,40 +19,34 @@ from rollcall.segments import store as segments
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-INDEXES: dict[str, tuple[str, ...]] = {
-    "Hubs": (),
-    "Events": ("by_hub", "by_person", "due"),
-    "People": ("by_name",),
-    "Members": ("by_name",),
-    "Invitations": ("by_hub", "due"),
-    "Mail": ("due",),
-    "Plans": ("by_hub", "due"),
-    "Activity": ("by_hub", "by_cause"),
-}
+TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 QUEUES = ("DIRECTORY_EVENTS", "EXPORTS", "PLAN_PARTS", "EMAILS")
 REGION = "eu-west-1"
 
 
-def _create_table(name: str, indexes: tuple[str, ...]) -> None:
-    attributes = ["pk", "sk", *(f"{index}_{part}" for index in indexes for part in ("pk", "sk"))]
-    request = {
-        "TableName": name,
-        "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": [{"AttributeName": attribute, "AttributeType": "S"} for attribute in attributes],
-        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+class _Loader(yaml.SafeLoader):
+    """Reads a template; what an intrinsic function would give does not matter here."""
+
+
+_Loader.add_multi_constructor("!", lambda *_: None)
+
+
+@cache
+def _tables() -> dict[str, dict[str, Any]]:
+    """Return what the template says of every table, by logical id."""
+    resources = yaml.load(TEMPLATE.read_text(), _Loader)["Resources"]  # noqa: S506 - a SafeLoader
+    return {
+        name: resource["Properties"]
+        for name, resource in resources.items()
+        if resource["Type"] == "AWS::DynamoDB::Table"
     }
-    if indexes:
-        request["GlobalSecondaryIndexes"] = [
-            {
-                "IndexName": index,
-                "KeySchema": [
-                    {"AttributeName": f"{index}_pk", "KeyType": "HASH"},
-                    {"AttributeName": f"{index}_sk", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "KEYS_ONLY" if index == "due" else "ALL"},
-            }
-            for index in indexes
-        ]
+
+
+def _create_table(name: str, properties: dict[str, Any]) -> None:
+    request: Any = {"TableName": name, "BillingMode": properties["BillingMode"]}
+    for part in ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes"):
+        if part in properties:
+            request[part] = properties[part]
     clients.dynamodb().create_table(**request)
 
 
@@ -75,13 +72,15 @@ def stack() -> Iterator[None]:
     try:
         with mock_aws():
             forget()
-            for name, indexes in INDEXES.items():
-                _create_table(f"test-{name}", indexes)
-                os.environ[f"{name.upper()}_TABLE"] = f"test-{name}"
+            for name, properties in _tables().items():
+                _create_table(f"test-{name}", properties)
+                os.environ[f"{name.removesuffix('Table').upper()}_TABLE"] = f"test-{name}"
             for name in QUEUES:
                 url = clients.sqs().create_queue(QueueName=f"test-{name.lower()}")["QueueUrl"]
                 os.environ[f"{name}_QUEUE_URL"] = url
-            clients.s3().create_bucket(Bucket="test-files", CreateBucketConfiguration={"LocationConstraint": REGION})
+            clients.s3().create_bucket(
+                Bucket="test-files", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+            )
             clients.s3().put_bucket_versioning(Bucket="test-files", VersioningConfiguration={"Status": "Enabled"})
             secret = clients.secretsmanager().create_secret(Name="test-secret", SecretString="0" * 64)
             os.environ |= {

@@ -16,6 +16,7 @@ from rollcall.runtime import clients
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+ENDPOINT = "https://aws.example.com"
 MODES = (
     "lost_request",
     "lost_response",
@@ -38,6 +39,7 @@ class Injector:
         self.at = at
         self.mode = mode
         self.calls: list[str] = []
+        self.struck: BaseException | None = None
         self._armed: dict[int, bool] = {}
 
     def before(self, model: Any, params: Any, **_: Any) -> None:
@@ -50,11 +52,11 @@ class Injector:
         if self.mode == "kill_before":
             raise Killed
         if self.mode == "lost_request":
-            raise ConnectTimeoutError(endpoint_url="test")
+            raise ConnectTimeoutError(endpoint_url=ENDPOINT)
         if self.mode == "throttle":
-            raise _error("ThrottlingException", 400, model.name)
+            raise _error(THROTTLED, model.name)
         if self.mode == "http500_not_applied":
-            raise _error("InternalServerError", 500, model.name)
+            raise _error(BROKEN, model.name)
 
     def after(self, model: Any, context: Any, **_: Any) -> None:
         """Strike after the call was carried out."""
@@ -63,12 +65,17 @@ class Injector:
         if self.mode == "kill_after":
             raise Killed
         if self.mode == "lost_response":
-            raise ReadTimeoutError(endpoint_url="test")
+            raise ReadTimeoutError(endpoint_url=ENDPOINT)
         if self.mode == "http500_applied":
-            raise _error("InternalServerError", 500, model.name)
+            raise _error(BROKEN, model.name)
 
 
-def _error(code: str, status: int, name: str) -> ClientError:
+THROTTLED = ("ThrottlingException", 400)
+BROKEN = ("InternalServerError", 500)
+
+
+def _error(kind: tuple[str, int], name: str) -> ClientError:
+    code, status = kind
     response: Any = {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return ClientError(response, name)
 
@@ -94,8 +101,8 @@ def until_quiet(work: Callable[[], None], *, at: int, mode: str, tries: int = 6)
     with injected(at, mode) as injector:
         try:
             work()
-        except (Exception, Killed):  # noqa: BLE001 - the queue does not ask why
-            pass
+        except (Exception, Killed) as exc:  # noqa: BLE001 - the queue does not ask why, and delivers again
+            injector.struck = exc
         else:
             return injector
     for attempt in itertools.count(1):

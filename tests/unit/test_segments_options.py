@@ -129,7 +129,7 @@ def test_worse_misspelling_is_still_suggested() -> None:
 
 def test_two_thousand_options_are_added_in_a_second() -> None:
     """Telling what looks alike does not compare each with each."""
-    letters = random.Random(1)  # noqa: S311 - labels, not secrets
+    letters = random.Random(1)
     labels = ["".join(letters.choices("abcdefghijklmnopqrstuvwxyz", k=14)) for _ in range(2_000)]
     start = time.perf_counter()
     added, _, _ = _add([], labels)
