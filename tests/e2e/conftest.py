@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from demo.hub_client import HubApi, StandardSource, WorkosSource, load_stack, new_hub
+from tests.e2e import tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,3 +68,21 @@ def workos(api: HubApi) -> WorkosSource:
     """Return a newly connected WorkOS directory."""
     made = api.post("/sources", {"provider": "workos", "name": "WorkOS"})
     return WorkosSource(made["webhook_url"], made["secret"])
+
+
+@pytest.fixture
+def other_hub_token(stack: dict[str, Any], tmp_path: Path) -> str:
+    """A valid token of an admin of another hub."""
+    return tokens.of_another_hub(stack, tmp_path / "other")
+
+
+@pytest.fixture
+def no_hub_token(stack: dict[str, Any], aws_client: Callable[[str], Any]) -> str:
+    """A valid token of somebody who belongs to no hub."""
+    return tokens.of_no_hub(stack, aws_client)
+
+
+@pytest.fixture
+def expired_token(hub: dict[str, Any]) -> str:
+    """A token of this hub's own admin that ended a minute ago; nothing else is wrong with it."""
+    return tokens.ended(hub["admin_token"], 60, state=STATE, pool_id=hub["user_pool_id"])

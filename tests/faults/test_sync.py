@@ -84,12 +84,23 @@ _HUB = World().hub
 @pytest.mark.parametrize("name", list(SCENARIOS))
 def test_fault_at_every_call_ends_as_without(name: str) -> None:
     """Whatever call fails or dies, after redelivery the tables are the same and the event is settled once."""
+    _strike_every_call(name, ("lost_response", "throttle", "kill_after"))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", list(SCENARIOS))
+def test_fault_of_every_mode_at_every_call_ends_as_without(name: str) -> None:
+    """The same with all seven modes."""
+    _strike_every_call(name, MODES)
+
+
+def _strike_every_call(name: str, modes: tuple[str, ...]) -> None:
     expected, settled, calls = _outcome(name, 0, "")
     assert settled == 1
     assert len(calls) >= 6
     runs = 0
     for at in range(1, len(calls) + 1):
-        for mode in MODES:
+        for mode in modes:
             state, settled, _ = _outcome(name, at, mode)
             assert settled == 1, f"{mode} at call {at} ({calls[at - 1]})"
             assert state == expected, f"{mode} at call {at} ({calls[at - 1]})"

@@ -158,7 +158,8 @@ def test_due_invitation_is_sent_once_and_settled(ses: FakeSes) -> None:
     assert [send(), send(), send()] == ["sent", "nothing_to_do", "nothing_to_do"]
     (request,) = ses.requests
     assert request["Destination"] == {"ToAddresses": ["maya.okafor@example.com"]}
-    assert request["EmailTags"] == [{"Name": "mail", "Value": MAIL_ID}, {"Name": "hub", "Value": HUB}]
+    tags = {tag["Name"]: tag["Value"] for tag in request["EmailTags"]}
+    assert tags == {"mail": MAIL_ID, "hub": HUB, "kind": "invitation"}
     assert request["FromEmailAddress"] == '"Example Alumni" <rollcall@example.com>'
     assert request["ReplyToAddresses"] == ["help@example.com"]
     assert request["ConfigurationSetName"] == "test"

@@ -73,8 +73,8 @@ def stack() -> Iterator[None]:
         with mock_aws():
             forget()
             for name, properties in _tables().items():
-                _create_table(f"test-{name}", properties)
-                os.environ[f"{name.removesuffix('Table').upper()}_TABLE"] = f"test-{name}"
+                _create_table(f"test-{name.removesuffix('Table')}", properties)
+                os.environ[f"{name.removesuffix('Table').upper()}_TABLE"] = f"test-{name.removesuffix('Table')}"
             for name in QUEUES:
                 url = clients.sqs().create_queue(QueueName=f"test-{name.lower()}")["QueueUrl"]
                 os.environ[f"{name}_QUEUE_URL"] = url

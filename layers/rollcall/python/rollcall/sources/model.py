@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import unicodedata
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,6 +22,8 @@ from rollcall.runtime.times import from_text, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from rollcall.hubs.model import Source
 
 MAX_NAME = 200
 MAX_VALUE = 4_096
@@ -34,6 +37,44 @@ EXACT = 2**53
 CORE_FIELDS = ("email", "first_name", "last_name", "locale", "time_zone", "end_date")
 
 Parsed = list[DirectoryEvent | Ignored]
+
+NEEDS_CREDENTIALS = "needs_credentials"
+GO_AND_LOOK = "The HR system says only that something changed; Rollcall has no access to look up what."
+OTHER_ACCOUNT = "It is about another account than the one this source was connected for."
+
+# What is never stored, by the name of the attribute; docs/sources/README.md says it in words. A phrase counts as whole
+# words of the name; a part counts anywhere in it.
+DENIED: dict[str, tuple[str, ...]] = {
+    "government id": (
+        *("aadhaar", "bsn", "driver licence", "driver license", "drivers licence", "drivers license"),
+        *("driving licence", "driving license", "government id", "id card", "identity card", "national id"),
+        *("national identification", "national identity", "national insurance", "nin", "nino", "pesel"),
+        *("residence permit", "securite sociale", "sin", "social insurance", "social security", "ssn", "steuer id"),
+        *("tax id", "tax identification", "tax number", "taxpayer", "tin"),
+    ),
+    "bank": (
+        *("account number", "bank account", "bank code", "bank details", "bank name", "bank number", "bank routing"),
+        *("bankverbindung", "bic", "direct deposit", "iban", "kontonummer", "routing number", "sort code"),
+        "swift code",
+    ),
+    "birth date": ("birth", "dob", "naissance", "nacimiento"),
+    "salary": (
+        *("base pay", "bonus", "compensation", "earnings", "gross pay", "hourly rate", "income", "lohn", "net pay"),
+        *("overtime rate", "pay amount", "pay rate", "remuneration", "salaire", "salario", "wage", "wages"),
+    ),
+    "health": (
+        *("allergies", "allergy", "behinderung", "blood group", "blood type", "diagnosis", "disabilities"),
+        *("disability", "disabled", "health", "illness", "krankenkasse", "krankheit", "medical", "pregnancy"),
+        *("pregnant", "sante", "schwerbehinderung", "sick leave", "sickness", "vaccination", "vaccine"),
+    ),
+}
+DENIED_PHRASES = frozenset(phrase for phrases in DENIED.values() for phrase in phrases)
+DENIED_PARTS = (
+    *("nationalid", "nationalinsurance", "passport", "socialsecurity", "sozialversicherung", "steuernummer"),
+    *("bankaccount", "birthda", "dateofbirth", "geburtsdatum", "geburtstag", "gehalt", "salaries", "salary"),
+)
+_WORD = re.compile(r"[^\W\d_]+")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +188,8 @@ def read_fields(data: Mapping[str, Any], place: str, faults: Faults) -> dict[str
 def read_attributes(value: object, place: str, faults: Faults) -> dict[str, str | tuple[str, ...] | None]:
     """Return HRIS attributes as flat name → text, texts or ``None``.
 
-    ``{"Office": {"City": "London"}}`` becomes ``Office.City``; a list of objects becomes one list per inner name.
+    ``{"Office": {"City": "London"}}`` becomes ``Office.City``; a list of objects becomes one list per inner name, and
+    ``{"Custom": [{"name": "Chapter", "value": "East Bay"}]}`` becomes ``Custom.Chapter``.
     """
     if value is None:
         return {}
@@ -177,6 +219,45 @@ def read_attributes(value: object, place: str, faults: Faults) -> dict[str, str 
     return single | lists
 
 
+def is_denied(name: str, more: frozenset[str] = frozenset()) -> bool:
+    """Tell whether an attribute of this name is never stored.
+
+    Names are compared without case, accents, digits and punctuation, in camelCase, snake_case or with dots:
+    ``dateOfBirth``, ``date_of_birth`` and ``Personal.Date of birth`` are the same to it.
+
+    Parameters
+    ----------
+    more
+        Phrases in plain words (``plain_words``) that a source denies in addition.
+    """
+    denied = DENIED_PHRASES | more
+    words = f" {plain_words(name)} "
+    if any(f" {phrase} " in words for phrase in denied):
+        return True
+    squashed = {phrase.replace(" ", "") for phrase in denied}
+    if any(plain_words(part).replace(" ", "") in squashed for part in name.split(".")):
+        return True
+    return any(part in words.replace(" ", "") for part in DENIED_PARTS)
+
+
+def plain_words(text: str) -> str:
+    """Return the words of a name without case, accents, digits and punctuation, one space between them."""
+    spaced = _HUMP.sub(" ", unicodedata.normalize("NFKC", text))
+    letters = unicodedata.normalize("NFKD", spaced.casefold())
+    return " ".join(_WORD.findall("".join(char for char in letters if not unicodedata.combining(char))))
+
+
+def without_denied(event: DirectoryEvent, source: Source) -> DirectoryEvent:
+    """Return the event without attributes that are never stored: ours, and those of the setting ``deny``.
+
+    ``deny`` is a list of names with commas between them, such as ``shoe size, Religion``.
+    """
+    listed = source.settings.get("deny", "").split(",")
+    more = frozenset(words for name in listed if (words := plain_words(name)))
+    kept = {name: value for name, value in event.attributes.items() if not is_denied(name, more)}
+    return event if len(kept) == len(event.attributes) else replace(event, attributes=kept)
+
+
 def check_size(event: DirectoryEvent, place: str, faults: Faults) -> None:
     """Note a fault if the event is too large to be stored with its person."""
     texts = [*event.fields.values(), *event.attributes, *event.attributes.values(), *event.groups]
@@ -194,11 +275,23 @@ def _leaves(
         for inner_name, inner in value.items():
             full = f"{name}.{inner_name}" if depth else inner_name
             yield from _leaves(inner, full, place, faults, depth=depth + 1, in_list=in_list)
+    elif isinstance(value, list) and (named := _by_name(value)):
+        yield from _leaves(named, name, place, faults, depth=depth, in_list=in_list)
     elif isinstance(value, list) and value:
         for inner in value:
             yield from _leaves(inner, name, place, faults, depth=depth + 1, in_list=True)
     elif depth:
         yield name, None if isinstance(value, (dict, list)) else value, in_list
+
+
+def _by_name(values: list[Any]) -> dict[str, Any]:
+    """Return ``[{"name": n, "value": v}]`` as ``{n: v}``; nothing if the list is of another shape."""
+    found: dict[str, list[Any]] = {}
+    for entry in values:
+        if not (isinstance(entry, dict) and "value" in entry and isinstance(entry.get("name"), str)):
+            return {}
+        found.setdefault(entry["name"].strip(), []).append(entry["value"])
+    return {} if "" in found else {name: several if len(several) > 1 else several[0] for name, several in found.items()}
 
 
 def _text(name: str, value: object) -> tuple[str | None, Fault | None]:

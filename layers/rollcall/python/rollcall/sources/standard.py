@@ -26,6 +26,7 @@ from rollcall.sources.model import (
     read_id,
     read_time,
 )
+from rollcall.sources.secret import new_base64_secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from rollcall.hubs.model import Source
 
 ANSWER = 202
+SECRET_RULE = "Give `whsec_` followed by 24 to 64 random bytes in base64, or leave it out."  # noqa: S105 - a rule
+PREFIX = "whsec_"
 TOLERANCE_SECONDS = 300
 MAX_EVENTS = 500
 _TIMESTAMP = re.compile(r"[0-9]{10}")
@@ -47,34 +50,60 @@ def verify(delivery: Delivery, secrets: Sequence[str]) -> None:
     UnauthenticError
         Whatever is wrong.
     """
-    name = delivery.headers.get("webhook-id", "")
-    timestamp = delivery.headers.get("webhook-timestamp", "")
+    verify_headers(delivery, f"{_prefix(delivery)}-id", f"{_prefix(delivery)}-", [_key(secret) for secret in secrets])
+
+
+def verify_headers(delivery: Delivery, id_header: str, prefix: str, keys: Sequence[bytes]) -> None:
+    """Check a signature of this kind under headers of another name; empty keys verify nothing.
+
+    Raises
+    ------
+    UnauthenticError
+        Whatever is wrong.
+    """
+    name = delivery.headers.get(id_header, "")
+    timestamp = delivery.headers.get(f"{prefix}timestamp", "")
     if not name or not name.isascii() or not _TIMESTAMP.fullmatch(timestamp):
         raise UnauthenticError
     if abs(delivery.received_at.timestamp() - int(timestamp)) > TOLERANCE_SECONDS:
         raise UnauthenticError
     signed = f"{name}.{timestamp}.".encode() + delivery.body
     # Compared as text: base64 has several spellings of the same bytes, and only one of them was signed.
-    given = [token for token in delivery.headers.get("webhook-signature", "").split(" ") if token.isascii()]
-    expected = [_sign(key, signed) for key in map(_key, secrets) if key]
+    given = [token for token in delivery.headers.get(f"{prefix}signature", "").split(" ") if token.isascii()]
+    expected = [_sign(key, signed) for key in keys if key]
     if not any(hmac.compare_digest(one, other) for one in given for other in expected):
         raise UnauthenticError
+
+
+def _prefix(delivery: Delivery) -> str:
+    # Svix, which many systems send through, has the same headers under its own name.
+    return "svix" if "webhook-id" not in delivery.headers and "svix-id" in delivery.headers else "webhook"
 
 
 def _sign(key: bytes, signed: bytes) -> str:
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 
 
-def _key(secret: str) -> bytes:
+def base64_key(text: str) -> bytes:
+    """Return the key that a text is the base64 of; empty if it is none."""
     try:
-        return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return b""
+
+
+def _key(secret: str) -> bytes:
+    return base64_key(secret.removeprefix(PREFIX))
 
 
 def is_secret(text: str) -> bool:
     """Tell whether a text can be a secret: base64 of 24 to 64 bytes, with or without ``whsec_``."""
     return 24 <= len(_key(text)) <= 64  # noqa: PLR2004 - bounds of the specification
+
+
+def new_secret() -> str:
+    """Return a new secret: ``whsec_`` and 32 random bytes in base64."""
+    return PREFIX + new_base64_secret()
 
 
 def parse(delivery: Delivery, source: Source) -> Parsed:
@@ -85,7 +114,7 @@ def parse(delivery: Delivery, source: Source) -> Parsed:
     MalformedError
         With every fault, at its JSON path.
     """
-    name = delivery.headers.get("webhook-id", "")
+    name = delivery.headers.get(f"{_prefix(delivery)}-id", "")
     document = load_json(delivery.body)
     if not isinstance(document, list):
         document = [document]

@@ -26,6 +26,7 @@ from rollcall.sources.model import (
     read_name,
     read_time,
 )
+from rollcall.sources.secret import AS_SHOWN, is_text_secret, new_text_secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from rollcall.hubs.model import Source
 
 ANSWER = 200
+SECRET_RULE = AS_SHOWN
+is_secret = is_text_secret
+new_secret = new_text_secret
 TOLERANCE_MILLISECONDS = 180_000
 _TIMESTAMP = re.compile(r"t=([0-9]{13})")
 _SIGNATURE = re.compile(r"v1=([0-9a-f]{64})")
@@ -64,11 +68,6 @@ def verify(delivery: Delivery, secrets: Sequence[str]) -> None:
     expected = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets if secret]
     if not any(hmac.compare_digest(one, other) for one in given for other in expected):
         raise UnauthenticError
-
-
-def is_secret(text: str) -> bool:
-    """Tell whether a text can be the secret that WorkOS shows for an endpoint."""
-    return 16 <= len(text) <= MAX_ID and text.isascii() and text.isprintable()  # noqa: PLR2004 - shorter can be guessed
 
 
 def parse(delivery: Delivery, source: Source) -> Parsed:

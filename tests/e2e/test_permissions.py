@@ -1,0 +1,96 @@
+"""Functions run with their own role: without one permission the work fails where people see it, and comes through after."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from demo.hub_client import wait_for
+from tests.e2e.conftest import STATE
+from tests.e2e.denials import Denial, denials, unwanted, without_permission
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from demo.hub_client import HubApi, StandardSource
+
+
+def _person(external_id: str) -> dict[str, Any]:
+    return {"type": "person.added", "data": {"external_id": external_id, "email": f"{external_id}@example.com"}}
+
+
+def _denied_since(
+    stack: dict[str, Any], aws_client: Callable[[str], Any], function: str, since: int
+) -> list[Denial] | None:
+    found = [denial for denial in denials(stack, aws_client, since=since) if denial.function == function]
+    return found or None
+
+
+def _show(found: list[Denial]) -> None:
+    for function, code, operation in sorted({(one.function, one.code, one.operation) for one in found}):
+        print(f"denied to {function}: {operation} ({code})")
+
+
+def test_webhook_that_may_not_write_events_asks_the_sender_to_try_again(
+    stack: dict[str, Any], api: HubApi, own_system: StandardSource, aws_client: Callable[[str], Any]
+) -> None:
+    """503 with Retry-After and no event; the log names the denied call; the same delivery is taken afterwards."""
+    external_id, name = f"denied-{uuid.uuid4().hex[:8]}", f"msg_{uuid.uuid4().hex}"
+    since = int(time.time() * 1000)
+    with without_permission(stack, aws_client, STATE, "receive_webhook", "dynamodb:PutItem", "Events"):
+        refused = own_system.send(_person(external_id), name=name)
+        found = wait_for("a line in the log", lambda: _denied_since(stack, aws_client, "receive_webhook", since))
+    _show(found)
+    assert (refused.status_code, refused.headers.get("retry-after")) == (503, "30")
+    assert external_id not in refused.text
+    assert {(one.code, one.operation) for one in found} == {("AccessDeniedException", "PutItem")}
+    assert list(api.all("/events")) == []
+    assert own_system.send(_person(external_id), name=name).status_code == 202
+    (event,) = wait_for("applying the event", lambda: _settled(api))
+    assert event["state"] == "applied"
+
+
+def test_event_that_may_not_be_applied_stays_new_until_it_may(
+    stack: dict[str, Any], api: HubApi, own_system: StandardSource, aws_client: Callable[[str], Any]
+) -> None:
+    """The event is taken and stays new, nobody is half written, the log names the denied call; then it is applied."""
+    external_id = f"denied-{uuid.uuid4().hex[:8]}"
+    since = int(time.time() * 1000)
+    with without_permission(stack, aws_client, STATE, "sync_member", "dynamodb:PutItem", "People"):
+        assert own_system.send(_person(external_id)).status_code == 202
+        found = wait_for("a line in the log", lambda: _denied_since(stack, aws_client, "sync_member", since))
+        (waiting,) = api.all("/events")
+        people = list(api.all("/people"))
+    _show(found)
+    assert {one.code for one in found} == {"AccessDeniedException"}
+    assert waiting["state"] == "new"
+    assert people == []
+    pointer = {"hub_id": api.hub_id, "source_id": waiting["source_id"], "event_id": waiting["event_id"]}
+    aws_client("sqs").send_message(
+        QueueUrl=stack["queues"]["directory-events"], MessageBody=json.dumps(pointer), MessageGroupId=api.hub_id
+    )
+    (event,) = wait_for("applying the event", lambda: _settled(api))
+    assert event["state"] == "applied"
+    assert [person["external_id"] for person in api.all("/people")] == [external_id]
+
+
+def test_only_a_denial_that_was_asked_for_counts_as_meant(stack: dict[str, Any], tmp_path: Any) -> None:
+    """Another function, another call, a moment too early or too late: each is still found."""
+    meant = Denial("sync_member", 1_500, "AccessDeniedException", "PutItem")
+    note = {"function": "sync_member", "operations": ["PutItem"], "start": 1_000, "end": 2_000}
+    (tmp_path / "denied-on-purpose.jsonl").write_text(json.dumps(note) + "\n")
+    others = [
+        Denial("sweep", 1_500, "AccessDeniedException", "PutItem"),
+        Denial("sync_member", 1_500, "AccessDeniedException", "GetItem"),
+        Denial("sync_member", 1_500, "", ""),
+        Denial("sync_member", 999, "AccessDeniedException", "PutItem"),
+        Denial("sync_member", 2_001, "AccessDeniedException", "PutItem"),
+    ]
+    assert unwanted([meant, *others], tmp_path) == others
+
+
+def _settled(api: HubApi) -> list[dict[str, Any]] | None:
+    events = list(api.all("/events"))
+    return events if events and all(event["state"] != "new" for event in events) else None
