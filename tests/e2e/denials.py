@@ -67,7 +67,7 @@ def _denial(function: str, at: int, line: str) -> Denial:
 
 @contextmanager
 def without_permission(
-    stack: dict[str, Any], clients: Clients, state: Path, function: str, action: str, table: str
+    stack: dict[str, Any], clients: Clients, state: Path, *, function: str, action: str, table: str
 ) -> Iterator[None]:
     """Take one action on one table from a function's role; give it back at the end, whatever happened.
 

@@ -1,4 +1,4 @@
-"""Functions run with their own role: without one permission the work fails where people see it, and comes through after."""
+"""Without one of its permissions a function fails where people see it; given back, the work comes through."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from demo.hub_client import wait_for
+
 from tests.e2e.conftest import STATE
 from tests.e2e.denials import Denial, denials, unwanted, without_permission
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from demo.hub_client import HubApi, StandardSource
 
@@ -39,7 +41,9 @@ def test_webhook_that_may_not_write_events_asks_the_sender_to_try_again(
     """503 with Retry-After and no event; the log names the denied call; the same delivery is taken afterwards."""
     external_id, name = f"denied-{uuid.uuid4().hex[:8]}", f"msg_{uuid.uuid4().hex}"
     since = int(time.time() * 1000)
-    with without_permission(stack, aws_client, STATE, "receive_webhook", "dynamodb:PutItem", "Events"):
+    with without_permission(
+        stack, aws_client, STATE, function="receive_webhook", action="dynamodb:PutItem", table="Events"
+    ):
         refused = own_system.send(_person(external_id), name=name)
         found = wait_for("a line in the log", lambda: _denied_since(stack, aws_client, "receive_webhook", since))
     _show(found)
@@ -58,7 +62,9 @@ def test_event_that_may_not_be_applied_stays_new_until_it_may(
     """The event is taken and stays new, nobody is half written, the log names the denied call; then it is applied."""
     external_id = f"denied-{uuid.uuid4().hex[:8]}"
     since = int(time.time() * 1000)
-    with without_permission(stack, aws_client, STATE, "sync_member", "dynamodb:PutItem", "People"):
+    with without_permission(
+        stack, aws_client, STATE, function="sync_member", action="dynamodb:PutItem", table="People"
+    ):
         assert own_system.send(_person(external_id)).status_code == 202
         found = wait_for("a line in the log", lambda: _denied_since(stack, aws_client, "sync_member", since))
         (waiting,) = api.all("/events")
@@ -76,7 +82,7 @@ def test_event_that_may_not_be_applied_stays_new_until_it_may(
     assert [person["external_id"] for person in api.all("/people")] == [external_id]
 
 
-def test_only_a_denial_that_was_asked_for_counts_as_meant(stack: dict[str, Any], tmp_path: Any) -> None:
+def test_denial_that_no_test_asked_for_is_not_excused(tmp_path: Path) -> None:
     """Another function, another call, a moment too early or too late: each is still found."""
     meant = Denial("sync_member", 1_500, "AccessDeniedException", "PutItem")
     note = {"function": "sync_member", "operations": ["PutItem"], "start": 1_000, "end": 2_000}

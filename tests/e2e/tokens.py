@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
 from demo.hub_client import new_hub
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def ended(token: str, seconds_ago: int, *, state: Path, pool_id: str) -> str:
     claims = read_claims(token)
     end = int(time.time()) - seconds_ago
     start = end - LIFE_SECONDS
-    head = token.split(".")[0]
+    head = token.split(".", maxsplit=1)[0]
     body = _encode(json.dumps({**claims, "iat": start, "auth_time": start, "exp": end}).encode())
     key = load_pem_private_key((state / "tmp/state/cognito-pool-keys" / f"{pool_id}-id.pem").read_bytes(), None)
     assert isinstance(key, RSAPrivateKey)
@@ -63,9 +62,7 @@ def of_no_hub(stack: dict[str, Any], aws_client: Callable[[str], Any]) -> str:
     """Return a valid token of somebody who can log in and is in no group."""
     cognito, pool = aws_client("cognito-idp"), stack["user_pool_id"]
     email, password = f"nobody-{uuid.uuid4().hex[:8]}@example.com", f"aA1{secrets.token_hex(12)}"
-    cognito.admin_create_user(
-        UserPoolId=pool, Username=email, TemporaryPassword=password, MessageAction="SUPPRESS"
-    )
+    cognito.admin_create_user(UserPoolId=pool, Username=email, TemporaryPassword=password, MessageAction="SUPPRESS")
     cognito.admin_set_user_password(UserPoolId=pool, Username=email, Password=password, Permanent=True)
     answer = cognito.initiate_auth(
         AuthFlow="USER_PASSWORD_AUTH",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import secrets
 from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar
@@ -32,8 +31,6 @@ Body = TypeVar("Body")
 
 DEFAULT_ROLE = "Member"
 SALT_BYTES = 32
-SECRET_BYTES = 32
-STANDARD_PREFIX = "whsec_"
 
 
 def _one_line(text: str) -> str:
@@ -266,7 +263,7 @@ def create_source(hub_id: str, body: NewSource) -> Response[SourceMade]:
     if body.provider not in registry.PROVIDERS:
         known = ", ".join(sorted(registry.PROVIDERS))
         raise MalformedError([Fault("body.provider", "unknown_provider", f"Choose one of: {known}.")])
-    secret = _checked_secret(body.provider, body.secret) if body.secret is not None else _new_secret(body.provider)
+    secret = _given_or_new_secret(body.provider, body.secret)
     source = Source(
         hub_id=hub_id,
         source_id=new_id(),
@@ -324,20 +321,13 @@ def _with_settings(hub: Hub, given: dict[str, Any]) -> Hub:
     return updated
 
 
-def _checked_secret(provider: str, secret: str) -> str:
-    if not registry.provider(provider).is_secret(secret):
-        raise MalformedError([Fault("body.secret", "bad_secret", _SECRET_RULES.get(provider, _ANY_SECRET))])
-    return secret
-
-
-_ANY_SECRET = "Give the secret exactly as the HR system shows it, or leave it out."  # noqa: S105 - a rule
-_SECRET_RULES = {"standard": "Give `whsec_` followed by 24 to 64 random bytes in base64, or leave it out."}
-
-
-def _new_secret(provider: str) -> str:
-    if provider == "standard":
-        return STANDARD_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
-    return secrets.token_urlsafe(SECRET_BYTES)
+def _given_or_new_secret(provider: str, given: str | None) -> str:
+    module = registry.provider(provider)
+    if given is None:
+        return module.new_secret()
+    if not module.is_secret(given):
+        raise MalformedError([Fault("body.secret", "bad_secret", module.SECRET_RULE)])
+    return given
 
 
 def _show_hub(hub: Hub) -> HubShown:

@@ -159,7 +159,7 @@ def _is_active(status: object, ends: date | None, received_at: datetime, faults:
     # A status that we do not know is the HR system's own word and removes nobody; PENDING is somebody yet to start.
     if status is not None and not isinstance(status, str):
         faults.add("$.data.employment_status", "bad_text", "This must be text, such as ACTIVE or INACTIVE.")
-    if ends and ends < received_at.date():
+    if ends and ends <= received_at.date():
         return False
     return _ACTIVE.get(status) if isinstance(status, str) else None
 

@@ -17,8 +17,8 @@ from rollcall.people.events import DirectoryEvent, Ignored, Kind
 from rollcall.runtime.errors import Fault, MalformedError, NotFoundError, TooLargeError, TransientError
 from rollcall.runtime.ids import is_ulid
 from rollcall.runtime.observability import log
-from rollcall.sources.model import Delivery
-from rollcall.sources.registry import provider
+from rollcall.sources.model import Delivery, without_denied
+from rollcall.sources.registry import challenger, provider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,9 +51,9 @@ def receive(
         module = provider(source.provider)
     except MalformedError as exc:  # stored by another version of ours: no fault of the sender's
         raise TransientError from exc
-    delivery = Delivery(raw, {name.lower(): value for name, value in headers.items()}, received_at)
+    delivery = _delivery(raw, headers, received_at)
     module.verify(delivery, hubs.source_secrets(source))
-    events = [_as_the_source_means(event, source) for event in module.parse(delivery, source)]
+    events = [_as_the_source_wants(event, source) for event in module.parse(delivery, source)]
     waiting = _record(source, events, hashlib.sha256(raw).hexdigest(), received_at)
     if waiting:
         try:
@@ -63,6 +63,27 @@ def receive(
     ignored = sum(isinstance(event, Ignored) for event in events)
     log.info("webhook_received", hub_id=hub_id, source_id=source_id, provider=source.provider, count=len(events))
     return module.ANSWER, {"accepted": len(events) - ignored, "ignored": ignored}
+
+
+def answer_challenge(hub_id: str, source_id: str, headers: Mapping[str, str], received_at: datetime) -> dict[str, str]:
+    """Answer a system that asks, once, whether the address of a source is ours.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such source, or its system does not ask, or nothing was asked.
+    UnauthenticError
+        If the secret that came with the challenge is wrong.
+    """
+    source = hubs.get_source(hub_id, source_id) if is_ulid(hub_id) and is_ulid(source_id) else None
+    module = challenger(source.provider) if source else None
+    if source is None or module is None:
+        raise NotFoundError
+    return module.answer_challenge(_delivery(b"", headers, received_at), hubs.source_secrets(source))
+
+
+def _delivery(raw: bytes, headers: Mapping[str, str], received_at: datetime) -> Delivery:
+    return Delivery(raw, {name.lower(): value for name, value in headers.items()}, received_at)
 
 
 def _decode(body: str, *, is_base64: bool) -> bytes:
@@ -76,11 +97,13 @@ def _decode(body: str, *, is_base64: bool) -> bytes:
     return raw
 
 
-def _as_the_source_means(event: DirectoryEvent | Ignored, source: Source) -> DirectoryEvent | Ignored:
-    deactivates = source.deleted_means is DeletedMeans.DEACTIVATE
-    if deactivates and isinstance(event, DirectoryEvent) and event.kind is Kind.DELETED:
-        return replace(event, kind=Kind.DEACTIVATED)
-    return event
+def _as_the_source_wants(event: DirectoryEvent | Ignored, source: Source) -> DirectoryEvent | Ignored:
+    """Return the event with what the source says of deletions, and without what is never stored."""
+    if isinstance(event, Ignored):
+        return event
+    kept = without_denied(event, source)
+    deactivates = source.deleted_means is DeletedMeans.DEACTIVATE and event.kind is Kind.DELETED
+    return replace(kept, kind=Kind.DEACTIVATED) if deactivates else kept
 
 
 def _record(source: Source, events: list[DirectoryEvent | Ignored], body_hash: str, received_at: datetime) -> list[str]:
