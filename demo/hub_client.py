@@ -5,7 +5,10 @@ Signatures come from the vendors' packages, never from our own code.
 
 from __future__ import annotations
 
+import email
+import email.policy
 import json
+import re
 import subprocess
 import sys
 import time
@@ -13,7 +16,7 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import httpx
 from standardwebhooks import Webhook
@@ -21,6 +24,7 @@ from workos.actions import _compute_signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from email.message import EmailMessage
 
 ROOT = Path(__file__).resolve().parent.parent
 Json = Any
@@ -59,6 +63,21 @@ def new_hub(stack: dict[str, Any], folder: Path, name: str, admin: str) -> dict[
         [*command, "--name", name, "--admin-email", admin], check=True, stdout=subprocess.DEVNULL
     )
     return load_stack(path)
+
+
+def read_mail(path: Path) -> EmailMessage:
+    """Read a mail as the recorder wrote it down."""
+    return cast("EmailMessage", email.message_from_bytes(path.read_bytes(), policy=email.policy.default))
+
+
+def invitation_link(message: EmailMessage) -> str:
+    """Return the link that a person would press, taken from the text of the mail."""
+    part = message.get_body(("plain",))
+    found = re.search(r"https?://\S+/invitations/[\w-]+", part.get_content() if part else "")
+    if found is None:
+        msg = "the mail has no invitation link"
+        raise GaveUpError(msg)
+    return found.group()
 
 
 def wait_for(what: str, look: Callable[[], Found | None], *, seconds: float = 60) -> Found:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import csv
-import email
-import email.policy
 import io
 import random
-import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from demo.hub_client import HubApi, StandardSource, WorkosSource, wait_for
+from demo.hub_client import HubApi, StandardSource, WorkosSource, invitation_link, read_mail, wait_for
 from demo.people import MAPPING_CSV, Employee, employees
 from demo.screen import act, say, step, table
 
@@ -355,15 +352,10 @@ class Story:
         return wait_for(f"{count} mails of kind {kind}", look, seconds=90)
 
     def _eml(self, mail: Json) -> EmailMessage:
-        path = Path(self.stack["mail_dir"]) / mail["file"]
-        return email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+        return read_mail(Path(self.stack["mail_dir"]) / mail["file"])
 
     def _link(self, mail: Json) -> str:
-        part = self._eml(mail).get_body(("plain",))
-        assert part is not None
-        found = re.search(r"https?://\S+/invitations/[\w-]+", part.get_content())
-        assert found is not None
-        return found.group()
+        return invitation_link(self._eml(mail))
 
     def _member(self, address: str) -> Json:
         found = [member for member in self.api.all("/members") if member["email"] == address]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-import re
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from demo.hub_client import wait_for
+from demo.hub_client import invitation_link, read_mail, wait_for
 
 if TYPE_CHECKING:
     from demo.hub_client import HubApi, StandardSource
@@ -97,7 +96,4 @@ def _become_members(api: HubApi, source: StandardSource, stack: dict[str, Any], 
         return found if len(found) == PERMUTATIONS else []
 
     for mail in wait_for("200 mails", mails, seconds=180):
-        text = (Path(stack["mail_dir"]) / mail["file"]).read_text()
-        link = re.search(r"http://\S+/invitations/[\w=\n-]+", text)
-        assert link is not None
-        api.http.post(link.group().replace("=\n", "").rstrip("=") + "/accept")
+        api.http.post(invitation_link(read_mail(Path(stack["mail_dir"]) / mail["file"])) + "/accept")

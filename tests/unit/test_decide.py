@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from rollcall.hubs.model import Hub
 from rollcall.invitations.model import Invitation, InvitationStatus
 from rollcall.mapping.table import MappingTable
@@ -182,7 +184,9 @@ def test_address_of_somebody_else_is_not_taken_over() -> None:
     theirs = replace(NEW, rev=2, member_id="o" * 32, holders={"source": Holder("o" * 32)})
     decision = decided(known(record, wanted=theirs, member=member), event(5, fields={"email": "ana@example.com"}))
     assert (decision.outcome.state, decision.outcome.reason) == (EventState.HELD, "address_taken")
-    assert decision.addresses == ()
+    (waited,) = decision.addresses
+    assert (waited.holders, waited.member_id) == (theirs.holders, theirs.member_id)
+    assert waited.waiting == {RECORD.person_id: f"{5:032x}"}
     assert decision.record is not None
     assert decision.record.address_id == HOME.address_id
     assert decision.member is None or shown(decision.member)["email"] == "maya@example.com"
@@ -225,3 +229,45 @@ def test_erased_person_is_not_touched() -> None:
     decision = decided(known(gone, wanted=None, held=None), event(9, Kind.ADDED))
     assert decision.outcome == ERASED
     assert not decision.changes_something
+
+
+@pytest.mark.parametrize("kind", [Kind.DELETED, Kind.DEACTIVATED])
+@pytest.mark.parametrize("fields", [{"email": None}, {"email": "other@example.com"}])
+def test_somebody_who_left_keeps_their_address_barred(kind: Kind, fields: dict[str, str | None]) -> None:
+    """An event that takes the e-mail away with the person does not free the address for the old file."""
+    wanted = NEW if fields["email"] else None
+    decision = decided(known(wanted=wanted), event(5, kind, fields=fields))
+    (address,) = decision.addresses
+    assert address.address_id == HOME.address_id
+    assert address.barred is not None
+    assert decision.record is not None
+    assert decision.record.address_id == HOME.address_id
+
+
+def test_new_hire_at_a_members_former_address_is_not_that_member() -> None:
+    """A member is one person of each source: another person with the same e-mail is held, not joined to them."""
+    _, member = member_of(RECORD)
+    theirs = replace(HOME, member_id=member.member_id)
+    hire = replace(FIRST, external_id="E-2", fields={"email": "maya@example.com", "first_name": "Noor"})
+    new = Known(
+        PersonRecord("h" * 32, lift(hire)), is_new=True, wanted=theirs, held=None, member=member, invitation=None
+    )
+    decision = decided(new, hire)
+    assert (decision.outcome.state, decision.outcome.reason) == (EventState.HELD, "address_taken")
+    assert decision.member is None
+    assert decision.record is not None
+    assert (decision.record.member_id, decision.record.address_id) == (None, None)
+
+
+def test_address_given_up_reopens_the_event_that_waited_for_it() -> None:
+    """Who wanted the address gets their turn when its holder moves away."""
+    waited = replace(HELD, waiting={"h" * 32: "e" * 32})
+    decision = decided(known(wanted=NEW, held=waited), event(5, fields={"email": "maya.o@example.com"}))
+    assert decision.reopen == ("e" * 32,)
+
+
+def test_slice_of_another_person_is_refused() -> None:
+    """Whatever its revision, a slice of somebody else does not replace a member's own."""
+    _, member = member_of(RECORD)
+    other = replace(member.slices["source"], person_id="o" * 32, person_rev=99, first_name="Noor")
+    assert with_slice(member, other, HUB, single_valued(CATALOGUE)) == member

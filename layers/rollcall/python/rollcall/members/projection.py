@@ -106,9 +106,12 @@ def in_precedence(slices: Iterable[Slice], precedence: Sequence[str]) -> list[Sl
 def with_slice(member: Member, part: Slice, hub: Hub, single_valued: frozenset[str]) -> Member:
     """Put a source's newly computed slice in place of its old one; the last role stays.
 
-    A slice computed from an older person or mapping table than the stored one changes nothing.
+    A slice computed from an older person or mapping table than the stored one changes nothing, and neither does one of
+    another person: a member is one person of each source.
     """
     held = member.slices.get(part.source_id)
+    if held and held.person_id != part.person_id:
+        return member
     if held and (held.person_rev > part.person_rev or held.table_version > part.table_version):
         return member
     before = view(member, hub, single_valued).roles

@@ -48,13 +48,20 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What has to be written, all of it or nothing; ``None`` and empty where nothing changes."""
+    """What has to be written, all of it or nothing; ``None`` and empty where nothing changes.
+
+    Attributes
+    ----------
+    reopen
+        Held events to apply again, since what they waited for is free.
+    """
 
     outcome: Outcome
     record: PersonRecord | None = None
     addresses: tuple[Address, ...] = ()
     member: Member | None = None
     invitation: Invitation | None = None
+    reopen: tuple[str, ...] = ()
 
     @property
     def changes_something(self) -> bool:
@@ -83,8 +90,8 @@ def decide(
     if before.erased:
         return Decision(ERASED)
     merged = before if known.is_new else merge(before, event)
-    addresses, address_id, is_taken = _move_address(known, merged)
-    member_id = known.record.member_id
+    move = _move_address(known, merged, event)
+    address_id, member_id = move.address_id, known.record.member_id
     if member_id is None and known.wanted and address_id == known.wanted.address_id:
         member_id = known.wanted.member_id
     record = replace(known.record, person=merged, address_id=address_id, member_id=member_id)
@@ -100,43 +107,92 @@ def decide(
     )
     invitation = _invitation(known, address_id, merged, at)
     return Decision(
-        outcome=_outcome(known, merged, event, is_taken=is_taken),
+        outcome=_outcome(known, merged, event, is_taken=move.is_taken and "email" in event.fields),
         record=record if is_changed else None,
-        addresses=addresses,
+        addresses=move.changed,
         member=member,
         invitation=invitation,
+        reopen=move.reopen,
     )
 
 
-def _move_address(known: Known, person: Person) -> tuple[tuple[Address, ...], str | None, bool]:
-    """Return addresses to write, the address the person then holds, and whether the wanted one is somebody else's."""
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """What becomes of addresses.
+
+    Attributes
+    ----------
+    changed
+        Addresses to write.
+    address_id
+        The address that the person holds then.
+    is_taken
+        The wanted address is somebody else's.
+    reopen
+        Events that waited for an address which is given up.
+    """
+
+    changed: tuple[Address, ...]
+    address_id: str | None
+    is_taken: bool = False
+    reopen: tuple[str, ...] = ()
+
+
+def _move_address(known: Known, person: Person, event: DirectoryEvent) -> _Move:
+    """Let the address follow the person's e-mail, as long as they are active and nobody else has it.
+
+    Somebody who left keeps the address they had, whatever later events say of their e-mail: it stays barred.
+    """
     source, me = person.source_id, known.record.person_id
-    barred = _barred(person)
     held, wanted = known.held, known.wanted
-    moves = (wanted.address_id if wanted else None) != (held.address_id if held else None)
-    is_taken = moves and wanted is not None and not _may_hold(wanted, source, known.record)
-    if is_taken or not moves:
+    stays = held is not None and person.status is not DirectoryStatus.ACTIVE
+    moves = not stays and (wanted.address_id if wanted else None) != (held.address_id if held else None)
+    mine = Holder(me, _barred(person))
+    if moves and wanted is not None and not _may_hold(wanted, source, known):
+        waiting = replace(wanted, waiting={**wanted.waiting, me: event.event_id})
+        kept = replace(held, holders={**held.holders, source: mine}) if held else None
+        changed = (*_if_changed(wanted, waiting), *(_if_changed(held, kept) if held and kept else ()))
+        return _Move(changed, held.address_id if held else None, is_taken=True)
+    if not moves:
         if held is None:
-            return (), None, is_taken
-        kept = replace(held, holders={**held.holders, source: Holder(me, barred)})
-        return (() if kept == held else (kept,)), held.address_id, is_taken
-    changed: list[Address] = []
+            return _Move((), None)
+        kept = replace(held, holders={**held.holders, source: mine})
+        return _Move(_if_changed(held, kept), held.address_id)
+    return _take(known, held, wanted, source, mine)
+
+
+def _take(known: Known, held: Address | None, wanted: Address | None, source: str, mine: Holder) -> _Move:
     member_id = known.record.member_id
+    changed: list[Address] = []
+    reopen: tuple[str, ...] = ()
     if held is not None:
         left = {name: holder for name, holder in held.holders.items() if name != source}
         gives_up = member_id is not None and held.member_id == member_id and wanted is not None
         changed.append(replace(held, holders=left, member_id=None if gives_up else held.member_id))
+        reopen = tuple(held.waiting.values())
     if wanted is not None:
-        holders = {**wanted.holders, source: Holder(me, barred)}
-        changed.append(replace(wanted, holders=holders, member_id=member_id or wanted.member_id))
-    return tuple(changed), wanted.address_id if wanted else None, False
+        waiting = {person: event_id for person, event_id in wanted.waiting.items() if person != mine.person_id}
+        taken = replace(wanted, holders={**wanted.holders, source: mine}, waiting=waiting)
+        changed.append(replace(taken, member_id=member_id or wanted.member_id))
+    return _Move(tuple(changed), wanted.address_id if wanted else None, reopen=reopen)
 
 
-def _may_hold(address: Address, source_id: str, record: PersonRecord) -> bool:
+def _if_changed(before: Address, after: Address) -> tuple[Address, ...]:
+    return () if after == before else (after,)
+
+
+def _may_hold(address: Address, source_id: str, known: Known) -> bool:
+    """Tell whether the address may be theirs: nobody of their source has it, and no other person is its member."""
+    me = known.record.person_id
     holder = address.holders.get(source_id)
-    if address.erased or (holder is not None and holder.person_id != record.person_id):
+    if address.erased or (holder is not None and holder.person_id != me):
         return False
-    return address.member_id is None or record.member_id is None or address.member_id == record.member_id
+    if address.member_id is None:
+        return True
+    if known.record.member_id is not None:
+        return address.member_id == known.record.member_id
+    part = known.member.slices.get(source_id) if known.member else None
+    return part is None or part.person_id == me
 
 
 def _barred(person: Person) -> Barred | None:

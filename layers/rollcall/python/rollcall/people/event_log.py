@@ -156,7 +156,12 @@ def reopen_event(hub_id: str, event_id: str, at: datetime) -> None:
     ConditionFailedError
         If there is no such event, or it carries nothing to apply.
     """
-    action = dynamo.update_action(
+    dynamo.write([reopen_action(hub_id, event_id, at)])
+
+
+def reopen_action(hub_id: str, event_id: str, at: datetime) -> dynamo.Action:
+    """Return the write that makes an event new again; the sweeper finds it should no wake-up come."""
+    return dynamo.update_action(
         TABLE,
         pk(hub_id, event_id),
         "-",
@@ -166,13 +171,12 @@ def reopen_event(hub_id: str, event_id: str, at: datetime) -> None:
         values={
             "new": str(EventState.NEW),
             "reason": "replayed",
-            "detail": "Being applied again, as an admin asked.",
+            "detail": "Being applied again.",
             "due_pk": f"event#{shard_of(event_id) % DUE_SHARDS}",
             "due_sk": to_text(at + FIRST_SWEEP),
             "zero": 0,
         },
     )
-    dynamo.write([action])
 
 
 @dataclass(frozen=True, slots=True)

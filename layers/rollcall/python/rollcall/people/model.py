@@ -64,6 +64,9 @@ class Address:
         Its holder was erased: only an admin may let somebody else have it.
     suppressed
         ``bounced`` or ``complained``: nothing more is sent.
+    waiting
+        Person id → event id: who wanted this address while somebody else had it. When it is given up their events are
+        applied again.
     """
 
     address_id: str
@@ -72,6 +75,7 @@ class Address:
     member_id: str | None = None
     erased: bool = False
     suppressed: str | None = None
+    waiting: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def barred(self) -> Barred | None:

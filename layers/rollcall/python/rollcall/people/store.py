@@ -111,6 +111,7 @@ def address_from_item(item: dict[str, Any]) -> Address:
         member_id=item.get("member_id"),
         erased=item.get("erased", False),
         suppressed=item.get("suppressed"),
+        waiting=item.get("waiting", {}),
     )
 
 
@@ -135,6 +136,8 @@ def put_address(hub_id: str, address: Address) -> dynamo.Action:
         item["barred"] = str(address.barred)
     if address.suppressed:
         item["suppressed"] = address.suppressed
+    if address.waiting:
+        item["waiting"] = dict(address.waiting)
     if address.rev == 0:
         return dynamo.put_action(TABLE, item, "attribute_not_exists(#pk)")
     return dynamo.put_action(TABLE, item, "#rev = :rev", {"rev": address.rev})

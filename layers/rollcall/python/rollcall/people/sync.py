@@ -45,10 +45,8 @@ def apply_event(hub_id: str, event_id: str) -> Outcome | None:
     logged = event_log.get_event(hub_id, event_id)
     if logged is None or logged.state is not EventState.NEW or logged.event is None:
         return None
-    if from_text(logged.event.occurred_at) > from_text(logged.received_at) + FAR_FUTURE:
-        outcome = FUTURE
-    else:
-        outcome = _apply(hub_id, logged.event)
+    is_far = from_text(logged.event.occurred_at) > now() + FAR_FUTURE
+    outcome = FUTURE if is_far else _apply(hub_id, logged.event)
     event_log.settle_event(hub_id, event_id, outcome, now())
     log.info(
         "event_settled",
@@ -120,4 +118,15 @@ def _commit(hub_id: str, known: Known, decision: Decision, ctx: HubContext, caus
         actions.append(members.put_member(hub_id, decision.member, shown))
     if decision.invitation:
         actions.append(invitations.put_invitation(hub_id, decision.invitation))
+    at = now()
+    actions += [event_log.reopen_action(hub_id, event_id, at) for event_id in decision.reopen]
     dynamo.write(actions)
+    if decision.reopen:
+        _wake(hub_id, known.record.person.source_id, decision.reopen)
+
+
+def _wake(hub_id: str, source_id: str, event_ids: tuple[str, ...]) -> None:
+    try:
+        event_log.wake(hub_id, source_id, event_ids)
+    except TransientError:
+        log.warning("wake_failed", hub_id=hub_id, source_id=source_id, count=len(event_ids))
