@@ -9,6 +9,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from demo.hub_client import wait_for
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def _workers(stack: dict[str, Any]) -> list[int]:
     return [int(pid) for pid in listed.stdout.split()]
 
 
+@pytest.mark.timeout(900)
 def test_killed_workers_lose_and_double_nothing(
     api: HubApi, own_system: StandardSource, stack: dict[str, Any], aws_client: Callable[[str], Any]
 ) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.e2e.conftest import ROOT, STATE
 
 
+@pytest.mark.timeout(700)
 def test_whole_story_ends_as_it_should() -> None:
     """Events, mapping, invitations, update, return and deletion: every line of the summary is read back as expected."""
     told = subprocess.run(

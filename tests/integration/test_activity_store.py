@@ -23,7 +23,7 @@ HUB = "0" * 26
 APP = Path(__file__).parents[2] / "functions" / "record_activity" / "app.py"
 
 
-def _entry(number: int, subject: str = "a" * 32, cause: str = "plan:1", kind: Kind = Kind.NAME_CHANGED) -> Activity:
+def _entry(number: int, subject: str = "a" * 32, cause: str = "event:1", kind: Kind = Kind.NAME_CHANGED) -> Activity:
     return Activity(
         hub_id=HUB,
         subject=subject,
@@ -77,9 +77,9 @@ def test_hub_list_mixes_subjects_by_time_and_filters() -> None:
 
 
 def test_cause_lists_what_it_changed() -> None:
-    """All that one plan did is found by its cause, in this hub only."""
-    store.put_entries([_entry(1), _entry(2, "b" * 32), _entry(3, cause="plan:2")])
-    assert _numbers(store.list_for_cause(HUB, "plan:1", limit=50)[0]) == [2, 1]
+    """All that one event did is found by its cause, in this hub only."""
+    store.put_entries([_entry(1), _entry(2, "b" * 32), _entry(3, cause="event:2")])
+    assert _numbers(store.list_for_cause(HUB, "event:1", limit=50)[0]) == [2, 1]
 
 
 def test_stream_of_real_writes_becomes_activity_once() -> None:

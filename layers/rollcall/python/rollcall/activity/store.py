@@ -40,7 +40,7 @@ def _item(entry: Activity) -> dict[str, Any]:
         "by_hub_pk": f"{entry.hub_id}#{shard_of(entry.subject)}",
         "by_hub_sk": order,
     }
-    if entry.cause:
+    if entry.cause.startswith("event:"):  # a plan may cause more than one index key can take
         item |= {"by_cause_pk": f"{entry.hub_id}#{entry.cause}", "by_cause_sk": order}
     return item
 
@@ -51,7 +51,7 @@ def list_for(hub_id: str, subject: str, *, limit: int, cursor: str = "") -> tupl
 
 
 def list_for_cause(hub_id: str, cause: str, *, limit: int, cursor: str = "") -> tuple[list[Activity], str | None]:
-    """Return what one cause (``event:<id>``, ``plan:<id>``, ...) changed, newest first, and the next page's cursor."""
+    """Return what one event (``event:<id>``) changed, newest first, and the next page's cursor."""
     return _page(f"{hub_id}#{cause}", "by_cause", limit=limit, cursor=cursor)
 
 

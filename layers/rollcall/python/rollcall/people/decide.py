@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rollcall.invitations.model import Invitation, InvitationStatus
-from rollcall.members.model import Change, Member
-from rollcall.members.projection import derive, same_content, single_valued, with_slice
+from rollcall.members.model import Change, Member, Status
+from rollcall.members.projection import derive, same_content, single_valued, view, with_slice
 from rollcall.people.events import DirectoryEvent, Kind
 from rollcall.people.merge import DirectoryStatus, Person, has_effect, merge
 from rollcall.people.model import Address, Barred, EventState, Holder, Outcome, PersonRecord
@@ -69,6 +69,8 @@ class Decision:
         return bool(self.record or self.addresses or self.member or self.invitation)
 
 
+# A transaction has room for so many events that waited for one address; more than that share a placeholder.
+MAX_WAITING = 20
 ERASED = Outcome(EventState.NO_CHANGE, "erased", "This person was erased; nothing was stored.")
 FUTURE = Outcome(
     EventState.QUARANTINED,
@@ -90,7 +92,8 @@ def decide(
     if before.erased:
         return Decision(ERASED)
     merged = before if known.is_new else merge(before, event)
-    move = _move_address(known, merged, event)
+    is_present = _is_present(known, merged, hub=hub, catalogue=catalogue, table=table)
+    move = _move_address(known, merged, event, is_present=is_present)
     address_id, member_id = move.address_id, known.record.member_id
     if member_id is None and known.wanted and address_id == known.wanted.address_id:
         member_id = known.wanted.member_id
@@ -138,18 +141,19 @@ class _Move:
     reopen: tuple[str, ...] = ()
 
 
-def _move_address(known: Known, person: Person, event: DirectoryEvent) -> _Move:
-    """Let the address follow the person's e-mail, as long as they are active and nobody else has it.
+def _move_address(known: Known, person: Person, event: DirectoryEvent, *, is_present: bool) -> _Move:
+    """Let the address follow the person's e-mail, as long as they are present and nobody else has it.
 
     Somebody who left keeps the address they had, whatever later events say of their e-mail: it stays barred.
     """
     source, me = person.source_id, known.record.person_id
     held, wanted = known.held, known.wanted
-    stays = held is not None and person.status is not DirectoryStatus.ACTIVE
+    stays = held is not None and not is_present
     moves = not stays and (wanted.address_id if wanted else None) != (held.address_id if held else None)
     mine = Holder(me, _barred(person))
     if moves and wanted is not None and not _may_hold(wanted, source, known):
-        waiting = replace(wanted, waiting={**wanted.waiting, me: event.event_id})
+        is_full = len(wanted.waiting) >= MAX_WAITING and me not in wanted.waiting
+        waiting = wanted if is_full else replace(wanted, waiting={**wanted.waiting, me: event.event_id})
         kept = replace(held, holders={**held.holders, source: mine}) if held else None
         changed = (*_if_changed(wanted, waiting), *(_if_changed(held, kept) if held and kept else ()))
         return _Move(changed, held.address_id if held else None, is_taken=True)
@@ -159,6 +163,15 @@ def _move_address(known: Known, person: Person, event: DirectoryEvent) -> _Move:
         kept = replace(held, holders={**held.holders, source: mine})
         return _Move(_if_changed(held, kept), held.address_id)
     return _take(known, held, wanted, source, mine)
+
+
+def _is_present(known: Known, person: Person, *, hub: Hub, catalogue: Catalogue, table: MappingTable) -> bool:
+    """Tell whether the person is active, be it because an admin took them back although the directory has not."""
+    if person.status is not DirectoryStatus.INACTIVE or known.member is None or known.record.member_id is None:
+        return person.status is DirectoryStatus.ACTIVE
+    singles = single_valued(catalogue)
+    part = derive(replace(known.record, person=person, rev=known.record.rev + 1), table, catalogue)
+    return view(with_slice(known.member, part, hub, singles), hub, singles).status is Status.ACTIVE
 
 
 def _take(known: Known, held: Address | None, wanted: Address | None, source: str, mine: Holder) -> _Move:

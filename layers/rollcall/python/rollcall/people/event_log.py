@@ -121,19 +121,24 @@ def from_item(item: dict[str, Any]) -> LoggedEvent:
         received_at=item["received_at"],
         settled_at=item.get("settled_at"),
         person_id=item.get("person_id"),
+        round=item.get("round", 0),
         event=event_from_item(item["event"]) if item.get("event") else None,
     )
 
 
-def settle_event(hub_id: str, event_id: str, outcome: Outcome, at: datetime) -> bool:
-    """Write down what a new event did. Returns whether it was still new; a second settling changes nothing."""
+def settle_event(hub_id: str, event_id: str, outcome: Outcome, at: datetime, seen_round: int = 0) -> bool:
+    """Write down what a new event did. Returns whether it was still new; a second settling changes nothing.
+
+    An event that was made new again since it was read (``seen_round``) stays new: its outcome may be another one now.
+    """
     action = dynamo.update_action(
         TABLE,
         pk(hub_id, event_id),
         "-",
         "SET #state = :state, #reason = :reason, #detail = :detail, #settled_at = :at REMOVE #due_pk, #due_sk",
-        condition="#state = :new",
+        condition="#state = :new AND (attribute_not_exists(#round) OR #round = :round)",
         values={
+            "round": seen_round,
             "state": str(outcome.state),
             "reason": outcome.reason,
             "detail": outcome.detail,
@@ -166,7 +171,7 @@ def reopen_action(hub_id: str, event_id: str, at: datetime) -> dynamo.Action:
         pk(hub_id, event_id),
         "-",
         "SET #state = :new, #reason = :reason, #detail = :detail, "
-        "#due_pk = :due_pk, #due_sk = :due_sk, #sweeps = :zero",
+        "#due_pk = :due_pk, #due_sk = :due_sk, #sweeps = :zero, #round = if_not_exists(#round, :zero) + :one",
         condition="attribute_exists(#event)",
         values={
             "new": str(EventState.NEW),
@@ -175,6 +180,7 @@ def reopen_action(hub_id: str, event_id: str, at: datetime) -> dynamo.Action:
             "due_pk": f"event#{shard_of(event_id) % DUE_SHARDS}",
             "due_sk": to_text(at + FIRST_SWEEP),
             "zero": 0,
+            "one": 1,
         },
     )
 

@@ -116,7 +116,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """A directory event in the event log."""
+    """A directory event in the event log.
+
+    Attributes
+    ----------
+    round
+        How often it was made new again. An outcome counts only for the round that was looked at.
+    """
 
     event_id: str
     source_id: str
@@ -126,6 +132,7 @@ class LoggedEvent:
     received_at: str
     settled_at: str | None = None
     person_id: str | None = None
+    round: int = 0
     event: DirectoryEvent | None = field(default=None, repr=False)
 
 

@@ -47,7 +47,7 @@ def apply_event(hub_id: str, event_id: str) -> Outcome | None:
         return None
     is_far = from_text(logged.event.occurred_at) > now() + FAR_FUTURE
     outcome = FUTURE if is_far else _apply(hub_id, logged.event)
-    event_log.settle_event(hub_id, event_id, outcome, now())
+    event_log.settle_event(hub_id, event_id, outcome, now(), logged.round)
     log.info(
         "event_settled",
         hub_id=hub_id,

@@ -84,7 +84,8 @@ def plan_upload(upload: Upload, version_id: str) -> Plan:
         )
     )
     if plan.state is PlanState.PLANNING:
-        dynamo.write([_upload(upload, plan, UploadState.PLANNING)])
+        if upload.state is UploadState.WAITING:
+            dynamo.write([_upload(upload, plan, UploadState.PLANNING)])
         try:
             written = _write_parts(ctx, plan, upload, version_id)
         except MalformedError as exc:
@@ -142,7 +143,8 @@ def _chunks(changes: Iterator[Change]) -> Iterator[list[Change]]:
 def _end(ctx: HubContext, plan: Plan, upload: Upload, written: _Written) -> None:
     """End planning: the plan waits for its approval, or begins where the hub wants no review of invites."""
     at = now()
-    goes_on = plan.kind is PlanKind.INVITES and not ctx.hub.invite_review
+    is_reviewed = ctx.hub.invite_review or ctx.hub.two_person_approval
+    goes_on = plan.kind is PlanKind.INVITES and not is_reviewed
     state = PlanState.APPLYING if goes_on else PlanState.AWAITING_APPROVAL
     tail = KINDS[plan.kind].tail_parts
     actions = [

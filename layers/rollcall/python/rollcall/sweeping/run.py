@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from rollcall.exports import store as exports
@@ -22,60 +23,111 @@ if TYPE_CHECKING:
 
 AT_A_TIME = 200
 EMAILS_QUEUE = "EMAILS_QUEUE_URL"
+# Of the 50 seconds that the function may take, so that a backlog of one kind does not starve the others.
+SECONDS_A_KIND = 8.0
 
 
 def sweep() -> dict[str, int]:
     """Look after everything that is due, and return how many of each kind were moved on.
 
-    One kind's trouble does not keep the others waiting; the first trouble is raised at the end, so that it is seen.
+    The trouble of one piece of work, or of one kind, does not keep the others waiting; the first trouble is raised at
+    the end, so that it is seen.
+
+    Raises
+    ------
+    TransientError
+        If anything failed; the next sweep tries again.
     """
     at = now()
-    parts: dict[str, Callable[[], int]] = {
-        "events": lambda: _events(at),
-        "mails": lambda: _mails(at),
-        "plans": lambda: wake_due(AT_A_TIME),
-        "exports": lambda: _exports(at),
-        "invitations": lambda: expire_invitations(at, AT_A_TIME),
+    parts: dict[str, Callable[[_Turn], None]] = {
+        "events": lambda turn: _events(turn, at),
+        "mails": lambda turn: _mails(turn, at),
+        "exports": lambda turn: _exports(turn, at),
+        "plans": lambda turn: turn.add(wake_due(AT_A_TIME)),
+        "invitations": lambda turn: turn.add(expire_invitations(at, AT_A_TIME)),
     }
     done: dict[str, int] = {}
     trouble: Exception | None = None
     for kind, part in parts.items():
-        try:
-            done[kind] = part()
-        except Exception as exc:  # noqa: BLE001 - raised below, after the others had their turn
-            log.error("sweep_failed", kind=kind, **describe(exc))
-            trouble = trouble or exc
-    for kind, count in done.items():
-        if count:
-            log.info("swept", kind=kind, count=count)
+        turn = _Turn(kind)
+        turn.do(lambda: part(turn))  # noqa: B023 - called at once
+        trouble = trouble or turn.trouble
+        done[kind] = turn.count
+        if turn.count:
+            log.info("swept", kind=kind, count=turn.count)
     if trouble:
         raise TransientError from trouble
     return done
 
 
-def _events(at: datetime) -> int:
-    count = 0
+class _Turn:
+    """The turn of one kind of work: its time, what it moved on, its first trouble."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.count = 0
+        self.trouble: Exception | None = None
+        self._end = time.monotonic() + SECONDS_A_KIND
+
+    @property
+    def is_over(self) -> bool:
+        """The next kind is to have its turn."""
+        return time.monotonic() > self._end
+
+    def add(self, count: int) -> None:
+        """Count what was moved on."""
+        self.count += count
+
+    def do(self, work: Callable[[], None]) -> None:
+        """Do one piece of work; its trouble is noted and does not stop the others."""
+        try:
+            work()
+        except Exception as exc:  # noqa: BLE001 - raised at the end of the sweep
+            log.error("sweep_failed", kind=self.kind, **describe(exc))
+            self.trouble = self.trouble or exc
+
+
+def _events(turn: _Turn, at: datetime) -> None:
     for shard in range(event_log.DUE_SHARDS):
         for due in event_log.due_events(shard, at, AT_A_TIME):
-            source_id = event_log.put_off(due, at)
-            if source_id:
-                event_log.wake(due.hub_id, source_id, [due.event_id])
-                count += 1
-    return count
+            if turn.is_over:
+                return
+            turn.do(lambda: turn.add(_wake_event(due, at)))  # noqa: B023 - called at once
 
 
-def _mails(at: datetime) -> int:
-    due = [found for shard in due_shards() for found in mails.list_due(shard, at, AT_A_TIME)]
-    waiting = [{"hub_id": hub_id, "mail_id": mail_id} for hub_id, mail_id in due if sweep_mail(hub_id, mail_id, at)]
-    queues.send_many(EMAILS_QUEUE, waiting)
-    return len(waiting)
+def _wake_event(due: event_log.DueEvent, at: datetime) -> int:
+    source_id = event_log.put_off(due, at)
+    if source_id is None:
+        return 0
+    event_log.wake(due.hub_id, source_id, [due.event_id])
+    return 1
 
 
-def _exports(at: datetime) -> int:
-    due = [found for shard in range(exports.DUE_SHARDS) for found in exports.due(shard, to_text(at), AT_A_TIME)]
-    count = 0
-    for hub_id, export_id in due:
-        if exports.look_later(hub_id, export_id, at):
-            exports.wake(hub_id, export_id)
-            count += 1
-    return count
+def _mails(turn: _Turn, at: datetime) -> None:
+    for shard in due_shards():
+        for hub_id, mail_id in mails.list_due(shard, at, AT_A_TIME):
+            if turn.is_over:
+                return
+            turn.do(lambda: turn.add(_wake_mail(hub_id, mail_id, at)))  # noqa: B023 - called at once
+
+
+def _wake_mail(hub_id: str, mail_id: str, at: datetime) -> int:
+    if not sweep_mail(hub_id, mail_id, at):
+        return 0
+    queues.send(EMAILS_QUEUE, {"hub_id": hub_id, "mail_id": mail_id})
+    return 1
+
+
+def _exports(turn: _Turn, at: datetime) -> None:
+    for shard in range(exports.DUE_SHARDS):
+        for hub_id, export_id in exports.due(shard, to_text(at), AT_A_TIME):
+            if turn.is_over:
+                return
+            turn.do(lambda: turn.add(_wake_export(hub_id, export_id, at)))  # noqa: B023 - called at once
+
+
+def _wake_export(hub_id: str, export_id: str, at: datetime) -> int:
+    if not exports.look_later(hub_id, export_id, at):
+        return 0
+    exports.wake(hub_id, export_id)
+    return 1
