@@ -9,6 +9,7 @@ SETUP = @test -n "$(PYTHON)" || { echo "No Python 3.11 or later with venv was fo
 	$(PYTHON) tools/setup.py
 RUN := .venv/bin/python
 PYTEST := $(RUN) -m pytest -q
+WORKERS := -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
 
@@ -31,18 +32,18 @@ status: ## what runs
 demo: up ## the main job as a story, on the stack (starts it)
 	@$(RUN) -m demo .local/stack.json
 
-test: setup ## every test that needs no other tools; starts the stack for the flows
-	@$(PYTEST) tests/unit tests/property tests/contract tests/template tests/faults
+test: setup lint ## lint, types, import rules and every test that needs no other tools; starts the stack for the flows
+	@$(PYTEST) $(WORKERS) tests/unit tests/property tests/contract tests/template tests/integration tests/faults
 	@$(RUN) tools/stack.py up
-	@$(PYTEST) tests/integration tests/e2e
+	@$(PYTEST) tests/e2e
 
-test-long: up ## long runs, and what needs LibreOffice or Chromium (fails where they are missing)
-	@$(PYTEST) -m long tests
+test-long: up ## long runs: the whole fault matrix, twenty times the examples
+	@ROLLCALL_LONG=1 $(PYTEST) $(WORKERS) --timeout 3600 -m "long or not long" tests/property tests/faults tests/unit
 
-bench: up ## how fast, in figures
-	@$(PYTEST) tests/benchmarks
+bench: setup ## how fast, in figures
+	@$(PYTEST) -s tests/benchmarks
 
-lint: ## format, lint, types, import rules, lock files
+lint: ## format, lint, types, import rules
 	$(SETUP) dev
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .

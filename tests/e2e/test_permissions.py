@@ -82,6 +82,28 @@ def test_event_that_may_not_be_applied_stays_new_until_it_may(
     assert [person["external_id"] for person in api.all("/people")] == [external_id]
 
 
+def test_invitation_whose_time_is_over_is_expired_by_the_sweep_with_its_own_role(
+    stack: dict[str, Any], api: HubApi, aws_client: Callable[[str], Any]
+) -> None:
+    """The sweep may write what it finds due; the time is over because the test moves it into the past."""
+    email = f"late-{uuid.uuid4().hex[:8]}@example.com"
+    plan = api.planned(api.upload("invites", "late.csv", f"email\r\n{email}\r\n".encode()))
+    assert api.settled(plan["plan_id"])["counts"] == {"invited": 1}
+    (open_one,) = api.all("/invitations")
+    aws_client("dynamodb").update_item(
+        TableName=stack["tables"]["Invitations"],
+        Key={"pk": {"S": f"{api.hub_id}#I#{open_one['invitation_id']}"}, "sk": {"S": "-"}},
+        ConditionExpression="attribute_exists(pk)",
+        UpdateExpression="SET due_sk = :past, expires_at = :past",
+        ExpressionAttributeValues={":past": {"S": "2020-01-01T00:00:00.000Z"}},
+    )
+    answer = aws_client("lambda").invoke(FunctionName=stack["functions"]["sweep"], Payload=b"{}")
+    assert "FunctionError" not in answer
+    (expired,) = api.all("/invitations")
+    assert open_one["status"] != "expired"
+    assert expired["status"] == "expired"
+
+
 def test_denial_that_no_test_asked_for_is_not_excused(tmp_path: Path) -> None:
     """Another function, another call, a moment too early or too late: each is still found."""
     meant = Denial("sync_member", 1_500, "AccessDeniedException", "PutItem")
