@@ -8,7 +8,6 @@ from rollcall.runtime.settings import require
 from rollcall.sweeping.run import sweep
 
 require(
-    "HUBS_TABLE",
     "EVENTS_TABLE",
     "INVITATIONS_TABLE",
     "MAIL_TABLE",

@@ -16,6 +16,7 @@ require(
     "INVITATIONS_TABLE",
     "FILES_BUCKET",
     "STACK_SECRET_ARN",
+    "DIRECTORY_EVENTS_QUEUE_URL",
 )
 
 

@@ -26,7 +26,10 @@ def _workers(stack: dict[str, Any]) -> list[int]:
     """Return the pids of the emulator's Lambda worker processes that live."""
     parent = str(stack["ministack_pid"])
     listed = subprocess.run(
-        ["/bin/ps", "-o", "pid=,stat=,args=", "--ppid", parent], capture_output=True, text=True, check=False
+        ["/bin/ps", "-o", "pid=", "-o", "stat=", "-o", "args=", "--ppid", parent],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     rows = [line.split(maxsplit=2) for line in listed.stdout.splitlines()]
     return [int(pid) for pid, state, command in rows if "ministack-lambda" in command and "Z" not in state]

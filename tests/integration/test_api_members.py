@@ -237,3 +237,13 @@ def test_event_says_what_it_did_and_can_be_applied_again(world: World, maya: str
     answer = ask(world, "POST", f"{path}/replay")
     assert (answer.status, answer.json["state"]) == (202, "new")
     assert answer.headers["location"].endswith(path)
+
+
+def test_more_than_a_member_can_hold_is_refused_and_changes_nothing(world: World, maya: str) -> None:
+    """Edits that add up to too much are refused with a sentence, and the member stays as it was."""
+    assert ask(world, "PATCH", f"/members/{maya}", {"profile": {"Note": "short"}}).status == 200
+    before = ask(world, "GET", f"/members/{maya}").json
+    answer = ask(world, "PATCH", f"/members/{maya}", {"profile": {f"f{n}": "x" * 2000 for n in range(100)}})
+    assert (answer.status, answer.json["code"]) == (409, "too_large_to_store")
+    assert "Shorten or remove" in answer.json["detail"]
+    assert ask(world, "GET", f"/members/{maya}").json == before

@@ -241,13 +241,14 @@ def test_rejected_plan_cannot_be_approved(world: World) -> None:
 
 def test_changes_of_a_plan_show_only_what_the_caller_may_see(world: World) -> None:
     """A viewer sees that somebody changes, not the value of a private segment."""
-    plan = planned(world)
+    world.tell(world.event("added", 0, fields={"email": "maya.okafor@example.com"}))
+    plan, member_id = planned(world), world.enrol(roles=("mentor",))
     edits = (
         Edit("status", ("inactive",), ("active",), "status"),
         Edit("Languages", ("English",), ("French",), "segment:languages"),
         Edit("Job title", (), ("Lead",), "profile:Job title"),
     )
-    change = Change(row=2, outcome="edit", kind="member", subject="0" * 32, edits=edits, id="00001-0001", todo=True)
+    change = Change(row=2, outcome="edit", kind="member", subject=member_id, edits=edits, id="00001-0001", todo=True)
     key = part_key(world.hub.hub_id, plan.plan_id, 1)
     clients.s3().put_object(Bucket=env("FILES_BUCKET"), Key=key, Body=to_lines([change]))
     path = f"/plans/{plan.plan_id}/changes"

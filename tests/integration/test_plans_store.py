@@ -32,6 +32,8 @@ from rollcall.runtime import clients, dynamo
 from rollcall.runtime.errors import ConflictError, ForbiddenError
 from rollcall.runtime.settings import env
 from rollcall.runtime.times import now
+from rollcall.segments import store as segments
+from rollcall.segments.model import Option
 from rollcall.uploads import store as uploads
 from rollcall.uploads.model import Upload, UploadKind, UploadState
 from tests.support.world import World, everything
@@ -333,6 +335,53 @@ def test_a_reactivation_by_file_is_shown_then_applied(world: World) -> None:
     assert (member.change.cause, member.change.actor) == (f"plan:{plan.plan_id}", "admin-2")
 
 
+def test_a_deactivation_after_the_plan_is_not_undone_by_it(world: World) -> None:
+    """A plan reactivates over the deactivation that it showed, and not over a newer one; a new plan does."""
+    member_id = enrolled(world, "maya", Grade="Senior")
+    tell_of(world, "maya", Kind.DEACTIVATED, 60, Grade="Senior")
+    old = plan_file(world, UploadKind.MEMBERS, "ref,status", f"{member_id},active")
+    tell_of(world, "maya", Kind.DEACTIVATED, 3600, Grade="Senior")
+    approval.approve(old.hub_id, old.plan_id, old.hash, admin_of(world))
+    drain(world)
+    assert (current(old).counts, world.shown(member_id)["status"]) == ({"conflict": 1}, "inactive")
+    assert "Deactivated again" in report_of(current(old))[0]["reason"]
+    new = plan_file(world, UploadKind.MEMBERS, "ref,status", f"{member_id},active")
+    approval.approve(new.hub_id, new.plan_id, new.hash, admin_of(world))
+    drain(world)
+    assert (current(new).counts, world.shown(member_id)["status"]) == ({"applied": 1}, "active")
+
+
+def test_a_suspension_that_a_plan_ends_does_not_end_a_later_deactivation(world: World) -> None:
+    """Inactive for one reason is not inactive for another: what came after the plan stays."""
+    member_id = enrolled(world, "maya", Grade="Senior")
+    for status in ("inactive", "active"):
+        plan = plan_file(world, UploadKind.MEMBERS, "ref,status", f"{member_id},{status}")
+        if status == "active":
+            tell_of(world, "maya", Kind.DEACTIVATED, 60, Grade="Senior")
+        approval.approve(plan.hub_id, plan.plan_id, plan.hash, admin_of(world))
+        drain(world)
+    assert (current(plan).counts, world.shown(member_id)["status"]) == ({"conflict": 1}, "inactive")
+
+
+@pytest.mark.parametrize(("seconds", "outcome"), [(None, "edit"), (60, "edit"), (3600, "conflict")])
+def test_a_deactivation_after_the_download_is_a_conflict(world: World, seconds: int | None, outcome: str) -> None:
+    """The file remembers which deactivation it shows: the same one told again is none, a newer one is."""
+    member_id = enrolled(world, "maya", Grade="Senior")
+    tell_of(world, "maya", Kind.DEACTIVATED, 60, Grade="Senior")
+    ctx = context.load(world.hub.hub_id)
+    permissions = [Permission.VIEW, Permission.VIEW_PRIVATE]
+    (cells,) = member_rows(ctx, permissions, ())
+    header = columns(ctx.catalogue.segments, ())
+    if seconds is not None:
+        said = world.event(f"again-{seconds}", seconds, Kind.DEACTIVATED, "maya", attributes={"Grade": "Senior"})
+        world.tell(said)
+    row = dict(zip(header, cells, strict=True)) | {"status": "active"}
+    lines = [to_csv_line(list(values)).strip() for values in (row.keys(), row.values())]
+    plan = plan_file(world, UploadKind.MEMBERS, *lines)
+    assert plan.counts == {outcome: 1}
+    assert changes_of(plan)[0].subject == member_id
+
+
 def test_an_edit_of_a_value_that_moved_is_a_conflict_and_one_beside_it_is_none(world: World) -> None:
     """The moved and edited segment is shown with both values; a role edit of somebody whose segment moved goes on."""
     maya, ana = (enrolled(world, name, Grade="Senior", Office="London") for name in ("maya", "ana"))
@@ -536,3 +585,38 @@ def test_a_table_that_another_one_overtook_fails_as_superseded(world: World) -> 
     table = context.load(world.hub.hub_id).table
     assert (table.version, len(table.rules)) == (2, 1)
     assert table.rules[0].target == RoleTarget("mentor")
+
+
+def test_a_sheet_with_more_options_than_a_segment_takes_is_refused(world: World) -> None:
+    """Too many options, or too long ones, fail the plan with a sentence before anybody can approve it."""
+    many = [f",Dept,D{n},,Segment,Department,Number {n},Public" for n in range(5_001)]
+    long = [f",Dept,D{n},,Segment,Department,{n} {'x' * 180},Public" for n in range(1_500)]
+    for rows, code in ((many, "too_many_options"), (long, "too_large_to_store")):
+        plan = plan_file(world, UploadKind.MAPPING, SHEET, *rows)
+        assert (plan.state, [fault.code for fault in plan.faults]) == (PlanState.FAILED, [code])
+        assert "Department" in plan.faults[0].detail
+
+
+def test_a_table_whose_segment_was_filled_meanwhile_fails_and_is_not_stuck(world: World) -> None:
+    """What fitted when it was planned and does not any more ends as failed, with a sentence, and publishes nothing."""
+    rows = [f",Dept,D{n},,Segment,Location,{n} {'x' * 150},Public" for n in range(900)]
+    plan = plan_file(world, UploadKind.MAPPING, SHEET, *rows)
+    assert plan.state is PlanState.AWAITING_APPROVAL
+    ctx = context.load(world.hub.hub_id)
+    location = ctx.catalogue.segments_by_id["location"]
+    options = (*location.options, *(Option(f"o{n}", f"{n} {'y' * 150}") for n in range(900)))
+    segments.change_catalogue(plan.hub_id, ctx.catalogue_version, [], [replace(location, options=options)])
+    approval.approve(plan.hub_id, plan.plan_id, plan.hash, admin_of(world))
+    drain(world)
+    assert (current(plan).state, "Location" in current(plan).detail) == (PlanState.FAILED, True)
+    assert context.load(world.hub.hub_id).table.version == 1
+
+
+def test_a_row_that_makes_a_member_too_large_is_an_error(world: World) -> None:
+    """A file that says more of a member than can be kept is told so row by row, before it is approved."""
+    member_id = enrolled(world, "maya", Grade="Senior")
+    names = [f"profile: note {n}" for n in range(60)]
+    row = ",".join([member_id, *("x" * 1500 for _ in names)])
+    plan = plan_file(world, UploadKind.MEMBERS, ",".join(["ref", *names]), row)
+    assert plan.counts == {"error": 1}
+    assert changes_of(plan)[0].reason == "too_large_to_store"

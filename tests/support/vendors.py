@@ -52,7 +52,7 @@ def sign_svix(body: bytes, at: datetime, name: str = "msg_1", secret: str = STAN
 
 
 def sign_finch(body: bytes, at: datetime, name: str = "msg_1", secret: str = FINCH_SECRET) -> dict[str, str]:
-    """Return the headers of a Finch delivery; Finch's package verifies only, the scheme is that of Standard Webhooks."""
+    """Return the headers of a Finch delivery: its own package only verifies, the scheme is Standard Webhooks'."""
     return {
         "finch-event-id": name,
         "finch-timestamp": str(int(at.timestamp())),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollcall.invitations.rows import InviteRow, parse_row
+from rollcall.invitations.rows import InviteRow, keys_of, parse_row
 from rollcall.segments.model import Catalogue, Option, Role, Segment
 
 CATALOGUE = Catalogue(
@@ -35,10 +35,10 @@ def _codes(**changed: str) -> list[tuple[str, str]]:
     return [(fault.place, fault.code) for fault in found]
 
 
-def test_good_row_gives_ids_and_the_address_as_it_is_compared() -> None:
-    """Labels in any case become ids; the address loses its case, not its plus part; raw HRIS cells are not read."""
+def test_good_row_gives_ids_and_the_address_as_it_was_written() -> None:
+    """Labels in any case become ids; the address keeps case and plus part; raw HRIS cells are not read."""
     assert parse_row({**GOOD, "Languages": "English"}, CATALOGUE) == InviteRow(
-        email="maya.okafor+hub@example.com",
+        email="Maya.Okafor+hub@example.com",
         first_name="Maya",
         last_name="O'Brien-Ñúñez",
         roles=("mentor", "mentee"),
@@ -78,6 +78,8 @@ def test_option_that_holds_a_semicolon_is_found_as_a_whole_and_in_quotation_mark
         ({"Cohort": " "}, ("Cohort", "missing_value")),
         ({"first_name": "x" * 201}, ("first_name", "too_long")),
         ({"language": "German language"}, ("language", "bad_language")),
+        ({"ref": "E-1042"}, ("ref", "unknown_ref")),
+        ({"ref": "a" * 4096}, ("ref", "unknown_ref")),
     ],
 )
 def test_faulty_cell_is_told_with_its_column_and_code(changed: dict[str, str], expected: tuple[str, str]) -> None:
@@ -97,6 +99,19 @@ def test_two_options_in_a_single_valued_segment_are_too_many() -> None:
     row = parse_row({"email": "a@example.com", "Location": "London; LONDON"}, catalogue)
     assert isinstance(row, InviteRow)
     assert row.segments == {"s": ("london",)}
+
+
+def test_required_segment_that_the_directory_fills_may_be_empty() -> None:
+    """What the member gets from the directory anyway need not stand in the file."""
+    row = parse_row({**GOOD, "Languages": "English", "Cohort": ""}, CATALOGUE, {"cohort"})
+    assert isinstance(row, InviteRow)
+    assert "cohort" not in row.segments
+
+
+def test_row_is_about_an_address_without_case_and_a_person() -> None:
+    """Whom a row is about is told before it is judged; what is no address and no reference is nobody."""
+    assert keys_of({"E-Mail": " Maya@EXAMPLE.com", "Ref": "b" * 32}) == ("maya@example.com", "b" * 32)
+    assert keys_of({"email": "maya", "ref": "B" * 32}) == ("", "")
 
 
 def test_all_faults_of_a_row_come_at_once() -> None:

@@ -119,9 +119,12 @@ def test_rules_are_compared_by_field_and_value() -> None:
     ]
 
 
-@pytest.mark.parametrize(("at", "expected"), [("2026-10-02", Status.ACTIVE), ("2026-12-01", Status.INACTIVE)])
-def test_a_reactivation_counts_for_the_deactivations_before_it(at: str, expected: Status) -> None:
-    """A deactivation that comes late but is older does not count any more; a newer one does."""
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [("2026-09-30", Status.ACTIVE), ("2026-10-02", Status.INACTIVE), ("2026-12-01", Status.INACTIVE)],
+)
+def test_a_reactivation_counts_for_the_deactivation_it_undoes_and_those_before(at: str, expected: Status) -> None:
+    """A deactivation that comes late but is older than the one undone does not count any more; a newer one does."""
     hub = Hub(HUB, "Mentors", "00")
     part = Slice("src", "p", 1, 1, roles=("r1",), deactivated=Stamp("2026-10-01", "aa"))
     member = Member("m", "a", {"src": part}, suspended="2026-09-01")

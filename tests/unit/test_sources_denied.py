@@ -21,8 +21,14 @@ def source(deny: str = "") -> Source:
     "name",
     [
         *("SSN", "ssn", "employeeSSN", "SSN2", "S.S.N. (SSN)", "Social Security Number", "social_security_number"),
-        *("socialSecurityNumber", "SOCIALSECURITYNUMBER", "Personal.social-security.number", "NationalID", "national id"),
-        *("Passport", "passportNumber", "Passport expiry", "Tax ID", "taxId", "Steuer-ID", "Driver's licence NIN"),
+        *(
+            "socialSecurityNumber",
+            "SOCIALSECURITYNUMBER",
+            "Personal.social-security.number",
+            "NationalID",
+            "national id",
+        ),
+        *("Passport", "passportNumber", "Passport expiry", "Tax ID", "taxId", "Steuer-ID", "Driver's licence", "NIN"),
         *("custom_fields.Bank account", "bankAccountNumber", "IBAN", "iban_2", "Sort code", "Direct Deposit"),
         *("Birth Date", "date_of_birth", "dateOfBirth", "DOB", "dob", "birthday", "Birthdate", "Geburtsdatum"),
         *("Date de naissance", "Country of birth"),
@@ -61,7 +67,10 @@ def test_denied_attributes_are_gone_and_the_rest_stays() -> None:
 def test_source_may_deny_more() -> None:
     """The setting names further attributes, in any spelling; an empty one denies nothing more."""
     given = event(shoeSize="44", Religion="x", Department="Field", religionless="y")
-    assert without_denied(given, source(" shoe size , RELIGION,,")).attributes == {"Department": "Field", "religionless": "y"}
+    assert without_denied(given, source(" shoe size , RELIGION,,")).attributes == {
+        "Department": "Field",
+        "religionless": "y",
+    }
     assert without_denied(given, source(" , ,")) == given
 
 
@@ -98,7 +107,13 @@ def test_list_that_is_not_of_names_and_values_is_read_as_before() -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("dateOfBirth", "date of birth"), ("IBANNumber", "iban number"), ("  A--b_c ", "a b c"), ("Größe 2", "grosse"), ("", "")],
+    [
+        ("dateOfBirth", "date of birth"),
+        ("IBANNumber", "iban number"),
+        ("  A--b_c ", "a b c"),
+        ("Größe 2", "grosse"),
+        ("", ""),
+    ],
 )
 def test_name_in_plain_words(text: str, words: str) -> None:
     """Case, accents, digits and punctuation do not tell names apart."""

@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from rollcall.activity import store
 from rollcall.activity.model import Activity, Kind
-from rollcall.activity.showing import ActivityShown, show_activity
+from rollcall.activity.showing import ActivityShown, show_entries
 from rollcall.api import auth
 from rollcall.api.auth import needs
 from rollcall.api.paging import from_cursor, to_cursor
@@ -58,8 +58,7 @@ def hub_activity(
 
 def _page(ctx: HubContext, entries: list[Activity], following: str | None) -> Listed[ActivityShown]:
     permissions = auth.caller(router.current_event.raw_event).permissions(ctx.hub.hub_id)
-    shown = [show_activity(entry, ctx.catalogue, permissions) for entry in entries]
-    items = [entry for entry in shown if entry is not None]
+    items = show_entries(ctx, entries, permissions)
     return Listed[ActivityShown](items=items, next_cursor=to_cursor(following))
 
 

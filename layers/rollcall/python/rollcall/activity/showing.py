@@ -1,23 +1,27 @@
-"""An entry of the activity as somebody may see it: labels in place of ids, and nothing they may not see. Pure."""
+"""Entries of the activity as somebody may see them: labels in place of ids, and nothing they may not see."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rollcall.activity.model import Kind  # noqa: TC001 - pydantic reads it
+from rollcall.activity.model import Kind
+from rollcall.api.presence import gone_members, gone_persons
 from rollcall.api.shapes import Shown
 from rollcall.exports.model import visible_segments
 from rollcall.hubs.model import Permission
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from rollcall.activity.model import Activity
+    from rollcall.hubs.context import HubContext
     from rollcall.segments.model import Catalogue
 
 SEGMENT = "segment:"
-_NEEDS_PRIVATE = ("profile:", "attribute:", "group:")
-_PUBLIC_FIELDS = ("status", "status_reason", "email", "first_name", "last_name")
+PUBLIC_FIELDS = ("status", "status_reason", "email", "first_name", "last_name")
+# The others are HRIS values: profile fields, attributes, groups, and core fields such as the end date.
+_SEEN_BY_ALL = frozenset({*PUBLIC_FIELDS, "roles", "member", "person"})
+_DELETIONS = frozenset({Kind.MEMBER_DELETED, Kind.PERSON_DELETED, Kind.PERSON_ERASED})
 
 
 class ActivityShown(Shown):
@@ -34,10 +38,30 @@ class ActivityShown(Shown):
     at: str
 
 
+def show_entries(
+    ctx: HubContext, entries: Iterable[Activity], permissions: Collection[Permission]
+) -> list[ActivityShown]:
+    """Return entries for somebody with these permissions, without those that are not theirs to see.
+
+    Of deleted people there is only that they were deleted.
+    """
+    listed = list(entries)
+    gone = gone_persons(ctx, [entry.subject for entry in listed if _is_person(entry)])
+    gone |= gone_members(ctx, [entry.subject for entry in listed if not _is_person(entry)])
+    kept = [entry for entry in listed if entry.subject not in gone or entry.kind in _DELETIONS]
+    shown = [show_activity(entry, ctx.catalogue, permissions) for entry in kept]
+    return [entry for entry in shown if entry is not None]
+
+
+def _is_person(entry: Activity) -> bool:
+    return entry.kind.startswith("person_")
+
+
 def show_activity(entry: Activity, catalogue: Catalogue, permissions: Collection[Permission]) -> ActivityShown | None:
     """Return an entry for somebody with these permissions; nothing if its field is not theirs to see."""
     field, old, new = entry.field, entry.old, entry.new
-    if field.startswith(_NEEDS_PRIVATE) and Permission.VIEW_PRIVATE not in permissions:
+    is_open = field in _SEEN_BY_ALL or field.startswith(SEGMENT)
+    if not is_open and Permission.VIEW_PRIVATE not in permissions:
         return None
     if field.startswith(SEGMENT):
         visible = {segment.segment_id: segment for segment in visible_segments(catalogue, permissions)}
@@ -50,7 +74,7 @@ def show_activity(entry: Activity, catalogue: Catalogue, permissions: Collection
         labels = {role.role_id: role.label for role in catalogue.roles}
         old, new = _named(old, labels), _named(new, labels)
     elif isinstance(new, dict):
-        new = {name: new[name] for name in _PUBLIC_FIELDS if name in new}
+        new = {name: new[name] for name in PUBLIC_FIELDS if name in new}
     return ActivityShown(
         activity_id=entry.activity_id,
         subject=entry.subject,

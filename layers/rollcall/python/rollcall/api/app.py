@@ -138,7 +138,7 @@ def make_app() -> AdminResolver:
 
 def _refused(error: RollcallError) -> Response[str]:
     if error.status >= 500:  # noqa: PLR2004 - our own trouble
-        log.error("request_failed", **describe(error), code=error.code)
+        log.error("request_failed", **describe(error) | {"code": error.code})
     return problems.answer(error)
 
 

@@ -33,9 +33,9 @@ def from_cursor(cursor: str) -> str:
     try:
         position = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as exc:
-        raise MalformedError([_FAULT]) from exc
+        raise MalformedError([BAD_CURSOR]) from exc
     if len(position.encode()) > MAX_CURSOR_BYTES:
-        raise MalformedError([_FAULT])
+        raise MalformedError([BAD_CURSOR])
     return position
 
 
@@ -65,4 +65,4 @@ def collect(
     return found, following
 
 
-_FAULT = Fault("query.cursor", "bad_cursor", "Take the cursor from `next_cursor` of the page before, unchanged.")
+BAD_CURSOR = Fault("query.cursor", "bad_cursor", "Take the cursor from `next_cursor` of the page before, unchanged.")

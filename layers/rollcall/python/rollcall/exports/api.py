@@ -15,7 +15,7 @@ from rollcall.hubs.model import Delivery, Permission
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import ForbiddenError, NotFoundError, RefusedError, TransientError
 from rollcall.runtime.ids import is_ulid, new_id
-from rollcall.runtime.observability import log
+from rollcall.runtime.observability import describe, log
 from rollcall.runtime.times import now, to_text
 
 router = make_router()
@@ -50,8 +50,7 @@ def create_export(hub_id: str, body: NewExport) -> Response[ExportShown]:
     """Start an export; the file is e-mailed to the admin who asks. It holds what that admin may see."""
     admin = auth.caller(router.current_event.raw_event)
     permissions = admin.permissions(hub_id)
-    if body.kind is not Kind.MAPPING:
-        auth.demand(admin, hub_id, Permission.INVITE)
+    auth.demand(admin, hub_id, _needed(body.kind))
     export = Export(
         export_id=new_id(),
         hub_id=hub_id,
@@ -66,8 +65,8 @@ def create_export(hub_id: str, body: NewExport) -> Response[ExportShown]:
     store.create(export)
     try:
         store.wake(hub_id, export.export_id)
-    except TransientError:
-        log.warning("wake_failed", hub_id=hub_id, export_id=export.export_id)
+    except TransientError as exc:
+        log.warning("wake_failed", **describe(exc), hub_id=hub_id, export_id=export.export_id)
     headers: dict[str, str | list[str]] = {"Location": f"/hubs/{hub_id}/exports/{export.export_id}"}
     return Response(status_code=202, content_type=JSON, body=_show(export), headers=headers)
 
@@ -86,8 +85,7 @@ def get_export_file(hub_id: str, export_id: str) -> Response[None]:
     admin = auth.caller(router.current_event.raw_event)
     export = _existing(hub_id, export_id)
     permissions = admin.permissions(hub_id)
-    is_theirs = export.kind is Kind.MAPPING or Permission.INVITE in permissions
-    if not is_theirs or not downloads.sees_as_much(permissions, export.permissions):
+    if _needed(export.kind) not in permissions or not downloads.sees_as_much(permissions, export.permissions):
         detail = "This file holds more than you may see."
         raise ForbiddenError(detail)
     if export.state is not State.DONE:
@@ -97,6 +95,10 @@ def get_export_file(hub_id: str, export_id: str) -> Response[None]:
     _record_download(export, admin.subject)
     log.info("export_downloaded", hub_id=hub_id, export_id=export_id)
     return answer
+
+
+def _needed(kind: Kind) -> Permission:
+    return Permission.MAP if kind is Kind.MAPPING else Permission.INVITE
 
 
 def _existing(hub_id: str, export_id: str) -> Export:

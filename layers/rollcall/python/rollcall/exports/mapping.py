@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rollcall.exports.model import visible_segments
 from rollcall.hubs.model import Permission
-from rollcall.mapping.sheet import Unmapped, write_sheet
+from rollcall.mapping.sheet import Unmapped, without_unseen, write_sheet
 from rollcall.mapping.table import ANY, project
 from rollcall.people import store as people
 from rollcall.segments.model import normalise
@@ -21,9 +22,13 @@ MAX_ROWS = 10_000
 
 
 def table_lines(ctx: HubContext, permissions: Collection[Permission]) -> Iterator[bytes]:
-    """Yield the lines of the file, its header first; HRIS values only for those who may see them."""
+    """Yield the lines of the file, its header first; HRIS values only for those who may see them.
+
+    Rules of segments that they may not see are left out; uploading the file keeps those.
+    """
     open_ones = unmapped(ctx) if Permission.VIEW_PRIVATE in permissions else []
-    return write_sheet(ctx.table, ctx.catalogue, open_ones)
+    visible = {segment.segment_id for segment in visible_segments(ctx.catalogue, permissions)}
+    return write_sheet(without_unseen(ctx.table, visible), ctx.catalogue, open_ones)
 
 
 def unmapped(ctx: HubContext) -> list[Unmapped]:

@@ -12,6 +12,7 @@ from rollcall.exports.invites import option_labels, role_labels
 from rollcall.exports.model import columns_of_segments
 from rollcall.hubs.model import Permission
 from rollcall.members import store as members
+from rollcall.members.edits import deactivation_value
 from rollcall.members.model import Status
 from rollcall.members.projection import single_valued, view
 from rollcall.members.version_token import column_values, make_token
@@ -66,12 +67,15 @@ def member_rows(ctx: HubContext, permissions: Collection[Permission], profile: t
         found = members.get_members(hub_id, batch)
         for member_id in batch:
             member = found.get(member_id)
-            shown = view(member, ctx.hub, single) if member else None
-            if shown is None or shown.status is Status.DELETED:
+            if member is None:
                 continue
+            shown = view(member, ctx.hub, single)
+            if shown.status is Status.DELETED:
+                continue
+            values = column_values(shown, segment_ids, profile) | deactivation_value(member)
             yield [
                 member_id,
-                make_token(ctx.key, member_id, column_values(shown, segment_ids, profile)),
+                make_token(ctx.key, member_id, values),
                 shown.email,
                 shown.first_name,
                 shown.last_name,

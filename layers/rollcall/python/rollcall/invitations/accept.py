@@ -1,9 +1,11 @@
 """The link of an invitation: look at it, accept it, decline it.
 
 Looking changes nothing, since mail scanners open links. Accepting is one transaction over invitation, address, the
-persons who hold the address, and the new member, whose id follows from address and epoch: a second try finds the
-first one's work. What the member shows is computed from the mapping table and catalogue that were read before; if
-they moved meanwhile, it is computed once more.
+persons who hold the address, the person whom the invitation was made for, and the new member, whose id follows from
+address and epoch: a second try finds the first one's work. That person is joined whatever address the mail went to,
+so that the member follows the directory; an address of their own becomes the member's as well. What the member shows
+is computed from the mapping table and catalogue that were read before; if they moved meanwhile, it is computed once
+more.
 """
 
 from __future__ import annotations
@@ -19,8 +21,10 @@ from rollcall.invitations import links, store
 from rollcall.invitations.model import InvitationStatus
 from rollcall.members import store as members
 from rollcall.members.model import Change, Manual, Member, Status
-from rollcall.members.projection import derive, single_valued, view, with_slice
+from rollcall.members.projection import derive, single_valued, view
+from rollcall.members.recompute import recompute_member
 from rollcall.people import store as people
+from rollcall.people.merge import DirectoryStatus
 from rollcall.privacy.emails import usable_email
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import NotFoundError, TransientError
@@ -95,9 +99,12 @@ _CLOSED = {
 
 @dataclass(frozen=True, slots=True)
 class _Found:
+    """A link of ours: ``person`` is the one the invitation was made for, if it was made for one."""
+
     ctx: HubContext
     invitation: Invitation
     address: Address
+    person: PersonRecord | None
 
 
 def look(token: str) -> Page:
@@ -186,36 +193,12 @@ def decline(token: str) -> Page:
 def refresh_member(hub_id: str, member_id: str, change: Change) -> None:
     """Compute every directory-derived slice of a member anew, until the versions it was computed from stay.
 
-    Writes only if a slice differs; each person must still be at the revision that was read.
-
     Raises
     ------
     TransientError
         If AWS or other workers got in the way too often.
     """
-    for attempt in range(TRIES):
-        _wait(attempt)
-        ctx = context.load(hub_id)
-        member = members.get_member(hub_id, member_id)
-        if member is None:
-            return
-        records = people.get_persons(hub_id, [part.person_id for part in member.slices.values()])
-        mine = [record for record in records.values() if record.member_id == member_id and not record.person.erased]
-        fresh = member
-        for record in mine:
-            part = _derive(ctx, record, member.slices.get(record.person.source_id))
-            fresh = with_slice(fresh, part, ctx.hub, single_valued(ctx.catalogue))
-        if fresh != member:
-            checks = [people.check_person(hub_id, record) for record in mine]
-            fresh = replace(fresh, change=change)
-            shown = view(fresh, ctx.hub, single_valued(ctx.catalogue))
-            try:
-                dynamo.write([members.put_member(hub_id, fresh, shown), *checks])
-            except (dynamo.ConditionFailedError, TransientError):
-                continue
-        if context.current_versions(hub_id) == ctx.versions:
-            return
-    raise TransientError
+    recompute_member(context.load(hub_id), member_id, change)
 
 
 def _find(token: str) -> _Found | None:
@@ -231,7 +214,8 @@ def _find(token: str) -> _Found | None:
     invitation = store.get_invitation(claim.hub_id, claim.address_id)
     if invitation is None or invitation.epoch != claim.epoch:
         return None
-    return _Found(ctx, invitation, people.get_address(claim.hub_id, claim.address_id))
+    person = people.get_person(claim.hub_id, invitation.person_id) if invitation.person_id else None
+    return _Found(ctx, invitation, people.get_address(claim.hub_id, claim.address_id), person)
 
 
 def _page(found: _Found) -> Page:
@@ -240,27 +224,35 @@ def _page(found: _Found) -> Page:
     if status in _CLOSED:
         state = _CLOSED[status]
         return Page(state, hub, invitation, is_gone=state is not PageState.ALREADY)
-    if found.address.barred:
+    if found.address.barred or (found.person and not _may_join(found.person, found.address)):
         return Page(PageState.WITHDRAWN, hub, invitation, is_gone=True)
     return Page(PageState.OPEN, hub, invitation)
+
+
+def _may_join(person: PersonRecord, address: Address) -> bool:
+    """Tell whether the invited person has not left, and the directory does not give the address to another one."""
+    holder = address.holders.get(person.person.source_id)
+    is_theirs = holder is None or holder.person_id == person.person_id
+    return is_theirs and person.person.status is DirectoryStatus.ACTIVE
 
 
 def _accept(found: _Found) -> Invitation | None:
     """Write the acceptance; nothing if the one who holds the address was deleted as a member."""
     ctx, address = found.ctx, found.address
     hub_id, at = ctx.hub.hub_id, to_text(now())
-    holders = [holder.person_id for holder in address.holders.values()]
-    records = [record for record in people.get_persons(hub_id, holders).values() if not record.person.erased]
+    own = _own_address(found)
+    records = _persons(found, own)
     known = address.member_id or next((record.member_id for record in records if record.member_id), None)
     member_id = known or ctx.key.member_id(address.address_id, found.invitation.epoch)
     accepted = replace(found.invitation, status=InvitationStatus.ACCEPTED, settled_at=at, member_id=member_id)
     actions = [store.put_invitation(hub_id, accepted)]
     if known is None:
         joined = [replace(record, member_id=member_id) for record in records]
-        member = _new_member(found, member_id, joined, at)
+        member = _new_member(found, own or address, member_id, joined, at)
         cause = f"accept:{address.address_id}"
+        held = [address, own] if own else [address]
         actions += [
-            people.put_address(hub_id, replace(address, member_id=member_id)),
+            *(people.put_address(hub_id, replace(one, member_id=member_id)) for one in held),
             *(people.put_person(hub_id, record, cause, at) for record in joined),
             members.put_member(hub_id, member, view(member, ctx.hub, single_valued(ctx.catalogue))),
         ]
@@ -270,12 +262,34 @@ def _accept(found: _Found) -> Invitation | None:
     return accepted
 
 
+def _own_address(found: _Found) -> Address | None:
+    """Return the address that the invited person holds in the directory, if it is another one and free."""
+    person = found.person
+    if person is None or person.address_id in (None, found.address.address_id):
+        return None
+    own = people.get_address(found.ctx.hub.hub_id, person.address_id or "")
+    return None if own.member_id or own.barred else own
+
+
+def _persons(found: _Found, own: Address | None) -> list[PersonRecord]:
+    """Return who becomes the member, one of each source: the invited person first, then who holds the addresses."""
+    addresses = [found.address, own] if own else [found.address]
+    holders = [holder.person_id for address in addresses for holder in address.holders.values()]
+    records = people.get_persons(found.ctx.hub.hub_id, holders)
+    ordered = [found.person, *(records[name] for name in holders if name in records)]
+    by_source: dict[str, PersonRecord] = {}
+    for record in ordered:
+        if record is not None and not record.person.erased:
+            by_source.setdefault(record.person.source_id, record)
+    return list(by_source.values())
+
+
 def _is_deleted(ctx: HubContext, member_id: str) -> bool:
     member = members.get_member(ctx.hub.hub_id, member_id)
     return member is None or view(member, ctx.hub, single_valued(ctx.catalogue)).status is Status.DELETED
 
 
-def _new_member(found: _Found, member_id: str, joined: list[PersonRecord], at: str) -> Member:
+def _new_member(found: _Found, address: Address, member_id: str, joined: list[PersonRecord], at: str) -> Member:
     ctx, invitation = found.ctx, found.invitation
     parts = [_derive(ctx, replace(record, rev=record.rev + 1), None) for record in joined]
     manual = Manual(
@@ -287,7 +301,7 @@ def _new_member(found: _Found, member_id: str, joined: list[PersonRecord], at: s
     )
     member = Member(
         member_id=member_id,
-        address_id=invitation.address_id,
+        address_id=address.address_id,
         slices={part.source_id: part for part in parts},
         manual=manual,
         created_at=at,

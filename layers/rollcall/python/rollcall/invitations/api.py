@@ -11,6 +11,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from rollcall.api import auth, etags
 from rollcall.api.auth import needs
 from rollcall.api.paging import collect, from_cursor, to_cursor
+from rollcall.api.presence import gone_addresses, gone_members, gone_persons
 from rollcall.api.routing import make_router
 from rollcall.api.shapes import DEFAULT_LIMIT, JSON, Cursor, Limit, Listed, Shown
 from rollcall.exports.model import visible_segments
@@ -24,7 +25,7 @@ from rollcall.people import store as people
 from rollcall.runtime import dynamo, queues
 from rollcall.runtime.errors import ConflictError, NotFoundError, RefusedError, TransientError
 from rollcall.runtime.ids import digest, is_hash
-from rollcall.runtime.observability import log
+from rollcall.runtime.observability import describe, log
 from rollcall.runtime.times import now, to_text
 
 if TYPE_CHECKING:
@@ -66,12 +67,12 @@ def list_invitations(
     cursor: Cursor = "",
     status: Annotated[InvitationStatus | None, Query(description="Only invitations that stand so.")] = None,
 ) -> Listed[InvitationShown]:
-    """Return the invitations, newest first."""
+    """Return the invitations, newest first; those of deleted people are left out."""
     permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
     ctx = context.load(hub_id)
     at = to_text(now())
     found, following = collect(
-        lambda size, start: store.list_invitations(hub_id, limit=size, cursor=start),
+        lambda size, start: _fetch(ctx, size, start),
         lambda invitation: status in (None, invitation.state_at(at)),
         limit=limit,
         position=from_cursor(cursor),
@@ -97,8 +98,8 @@ def resend_invitation(hub_id: str, invitation_id: str) -> Response[InvitationSho
     invitation, mail_id = etags.retry(change)
     try:
         queues.send(QUEUE, {"hub_id": hub_id, "mail_id": mail_id})
-    except TransientError:
-        log.warning("wake_failed", hub_id=hub_id, mail_id=mail_id)
+    except TransientError as exc:
+        log.warning("wake_failed", **describe(exc), hub_id=hub_id, mail_id=mail_id)
     body = _show(context.load(hub_id), invitation, permissions, to_text(now()))
     headers: dict[str, str | list[str]] = {"Location": f"/hubs/{hub_id}/invitations"}
     return Response(status_code=202, content_type=JSON, body=body, headers=headers)
@@ -119,9 +120,26 @@ def revoke_invitation(hub_id: str, invitation_id: str) -> InvitationShown:
 
 def _existing(hub_id: str, invitation_id: str) -> Invitation:
     invitation = store.get_invitation(hub_id, invitation_id) if is_hash(invitation_id) else None
-    if invitation is None:
+    if invitation is None or not _present(context.load(hub_id), [invitation]):
         raise NotFoundError
     return invitation
+
+
+def _fetch(ctx: HubContext, size: int, start: str) -> tuple[list[Invitation], str | None]:
+    listed, following = store.list_invitations(ctx.hub.hub_id, limit=size, cursor=start)
+    return _present(ctx, listed), following
+
+
+def _present(ctx: HubContext, listed: list[Invitation]) -> list[Invitation]:
+    """Return the invitations without those of deleted people, before or after they became members."""
+    barred = gone_addresses(ctx, [invitation.address_id for invitation in listed])
+    deleted = gone_members(ctx, [invitation.member_id for invitation in listed if invitation.member_id])
+    erased = gone_persons(ctx, [invitation.person_id for invitation in listed if invitation.person_id])
+    return [
+        one
+        for one in listed
+        if one.address_id not in barred and one.member_id not in deleted and one.person_id not in erased
+    ]
 
 
 def _resend(hub_id: str, invitation: Invitation) -> tuple[Invitation, str]:

@@ -44,6 +44,9 @@ class Invitation:
         How many mails were asked for, reminders included.
     plan_id
         The plan it came from.
+    person_id
+        The person whom the row of the upload was exported for, or empty. They are joined at acceptance, whatever
+        address the invitation went to.
     """
 
     address_id: str
@@ -56,6 +59,7 @@ class Invitation:
     roles: tuple[str, ...] = ()
     segments: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     plan_id: str = ""
+    person_id: str = ""
     mails: int = 1
     created_at: str = ""
     sent_at: str = ""

@@ -13,13 +13,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from rollcall.files.cells import split_values
-from rollcall.privacy.emails import normalise_email
+from rollcall.privacy.emails import usable_email, written_email
 from rollcall.runtime.errors import Fault
 from rollcall.segments.model import Catalogue, Role, Segment, normalise
 from rollcall.segments.options import NearIndex, clean_label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
 COLUMNS = ("email", "first_name", "last_name", "role", "language", "ref")
 # Names that a segment cannot have: its column could not be told from these.
@@ -45,6 +45,10 @@ ALIASES = {
 MAX_NAME = 200
 _SHOWN = 60
 _NO_ADDRESS = "This is an e-mail address; it cannot stand here."
+_REF = re.compile(r"[0-9a-f]{32}")
+_UNKNOWN_REF = (
+    "This is nobody in the directory of this hub. Leave the cell as it was exported, or empty to invite somebody new."
+)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 
 
@@ -55,7 +59,7 @@ class InviteRow:
     Attributes
     ----------
     email
-        As ``normalise_email`` gives it.
+        As ``written_email`` gives it: mail goes to it.
     roles, segments
         Role ids; segment id → option ids, for those segments only that the row fills.
     language
@@ -73,17 +77,36 @@ class InviteRow:
     ref: str = ""
 
 
-def parse_row(cells: Mapping[str, str], catalogue: Catalogue) -> InviteRow | list[Fault]:
+def keys_of(cells: Mapping[str, str]) -> tuple[str, str]:
+    """Return whom a row is about: the address as ``normalise_email`` gives it, and the person; empty where unusable."""
+    found: dict[str, str] = {}
+    for header, text in cells.items():
+        found.setdefault(column_of(header), text)
+    ref = found.get("ref", "").strip()
+    return usable_email(found.get("email", "")) or "", ref if _REF.fullmatch(ref) else ""
+
+
+def unknown_ref() -> Fault:
+    """Return the fault of a row whose ``ref`` is nobody: a slip there must not lose who was deleted since."""
+    return Fault("ref", "unknown_ref", _UNKNOWN_REF)
+
+
+def parse_row(cells: Mapping[str, str], catalogue: Catalogue, filled: Collection[str] = ()) -> InviteRow | list[Fault]:
     """Return what a row asks for, or all its faults.
 
     Parameters
     ----------
     cells
         Header → text. Of two columns that mean the same the first one counts.
+    catalogue
+        With those segments only that whoever stands behind the file may see: columns of others are not read.
+    filled
+        Ids of segments that the directory fills for this person: required ones may be empty in the file.
 
     Codes of faults, with the column as place: ``missing_value``, ``bad_email``, ``unknown_role``, ``unknown_option``,
-    ``too_many_values``, ``too_long``, ``bad_language``. Where the hub has one role only, that column may be empty.
-    Details name the values of the row for the admin who wrote it: they belong into the report, not into a log.
+    ``too_many_values``, ``too_long``, ``bad_language``, ``unknown_ref``. Where the hub has one role only, that column
+    may be empty. Details name the values of the row for the admin who wrote it: they belong into the report, not into
+    a log.
     """
     faults: list[Fault] = []
     cells = _by_column(cells, catalogue)
@@ -92,15 +115,21 @@ def parse_row(cells: Mapping[str, str], catalogue: Catalogue) -> InviteRow | lis
     roles = _roles(cells.get("role", ""), catalogue, faults)
     segments: dict[str, tuple[str, ...]] = {}
     for segment in catalogue.segments:
-        options = _options(cells.get(segment.name, ""), segment, faults)
+        text = cells.get(segment.name, "")
+        if segment.required and not text.strip() and segment.segment_id not in filled:
+            faults.append(Fault(segment.name, "missing_value", "This column must be filled in."))
+        options = _options(text, segment, faults)
         if options:
             segments[segment.segment_id] = options
     language = cells.get("language", "").strip()
     if language and not _LANGUAGE.fullmatch(language):
         faults.append(Fault("language", "bad_language", "Write a language code here, such as en, fr or pt-BR."))
+    ref = cells.get("ref", "").strip()
+    if ref and not _REF.fullmatch(ref):
+        faults.append(unknown_ref())
     if faults:
         return faults
-    return InviteRow(email, names[0], names[1], roles, segments, language, cells.get("ref", "").strip())
+    return InviteRow(email, names[0], names[1], roles, segments, language, ref)
 
 
 @lru_cache(maxsize=4_096)
@@ -142,7 +171,7 @@ def _email(text: str, faults: list[Fault]) -> str:
         faults.append(Fault("email", "missing_value", "Write an e-mail address here."))
         return ""
     try:
-        return normalise_email(text)
+        return written_email(text)
     except ValueError:
         detail = "This is not an e-mail address. It needs one @ and a domain, such as maya@example.com."
         faults.append(Fault("email", "bad_email", detail))
@@ -173,8 +202,6 @@ def _roles(text: str, catalogue: Catalogue, faults: list[Fault]) -> tuple[str, .
 
 def _options(text: str, segment: Segment, faults: list[Fault]) -> tuple[str, ...]:
     if not text.strip():
-        if segment.required:
-            faults.append(Fault(segment.name, "missing_value", "This column must be filled in."))
         return ()
 
     def find(label: str) -> str | None:

@@ -20,7 +20,7 @@ from rollcall.segments.model import Option, Role, Segment, Visibility, normalise
 from rollcall.segments.options import clean_label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from rollcall.segments.model import Catalogue
 
@@ -232,6 +232,45 @@ def resolve(rows: SheetRows, catalogue: Catalogue, make_id: Callable[[], str]) -
             if (held := catalogue.segments_by_id.get(segment_id)) and held.visibility is not visibility
         ),
     )
+
+
+def check_seen(rows: SheetRows, catalogue: Catalogue, visible: Collection[str]) -> None:
+    """Refuse rules for segments that whoever wrote the sheet may not see; ``visible`` holds ids of segments.
+
+    Raises
+    ------
+    MalformedError
+        With the cell of each.
+    """
+    detail = "A segment of this name cannot be changed by you. Please choose another name, or ask an admin of the hub."
+    faults: list[Fault] = []
+    for row in rows.rows:
+        segment = catalogue.segment(row.name) if row.kind == SEGMENT else None
+        if segment is not None and segment.segment_id not in visible:
+            faults.append(Fault(f"F{row.row}", "segment_not_yours", detail))
+    if faults:
+        raise MalformedError(faults)
+
+
+def without_unseen(table: MappingTable, visible: Collection[str]) -> MappingTable:
+    """Return the table without the rules of segments that are not in ``visible``."""
+    return MappingTable(table.version, tuple(rule for rule in table.rules if _is_seen(rule, visible)))
+
+
+def keep_unseen(
+    rules: Iterable[Rule], table: MappingTable, catalogue: Catalogue, visible: Collection[str]
+) -> tuple[Rule, ...]:
+    """Return the rules of a sheet, and after them those of the table that whoever wrote the sheet could not see.
+
+    Rules of segments that are gone are not kept: they give nothing.
+    """
+    unseen = catalogue.segments_by_id.keys() - set(visible)
+    kept = (rule for rule in table.rules if isinstance(rule.target, OptionTarget) and rule.target.segment_id in unseen)
+    return (*rules, *kept)
+
+
+def _is_seen(rule: Rule, visible: Collection[str]) -> bool:
+    return not isinstance(rule.target, OptionTarget) or rule.target.segment_id in visible
 
 
 class _Resolving:

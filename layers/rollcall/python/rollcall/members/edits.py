@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 Value = tuple[str, ...]
 SEGMENT, PROFILE = "segment:", "profile:"
-# Sorts after every event id, so that a deactivation of the same millisecond counts as seen.
+# Not a column of the file: beside "status", it lets the token tell which deactivation was seen.
+_DEACTIVATION = "deactivation"
+# Sorts after every event id: one deactivation may be told by several events.
 _LAST_OF_ITS_TIME = "~"
 
 
@@ -38,11 +40,24 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ColumnEdit:
-    """One column of one member: what it showed when it was planned, and what it is to show."""
+    """One column of one member: what it showed when it was planned, and what it is to show.
+
+    Attributes
+    ----------
+    seen
+        For a status: the time of the newest deactivation when it was planned. A reactivation undoes those up to it
+        and none after it; ``None`` takes the member's newest.
+    """
 
     column: str
     old: Value
     new: Value
+    seen: str | None = None
+
+    @property
+    def reactivates(self) -> bool:
+        """Sets the status to active."""
+        return self.column == "status" and self.new == (str(Status.ACTIVE),)
 
 
 def judge(token: str, key: HubKey, member_id: str, column: str, *, current: Value, given: Value) -> Verdict:
@@ -57,6 +72,22 @@ def judge(token: str, key: HubKey, member_id: str, column: str, *, current: Valu
         return Verdict.EDITED
     was_edited = moved(token, key, member_id, column, given)
     return Verdict.CONFLICT if was_edited else Verdict.UNCHANGED
+
+
+def newest_deactivation(member: Member) -> str | None:
+    """Return the time at which the directory last deactivated the member; nothing if it never did."""
+    return max((part.deactivated.at for part in member.slices.values() if part.deactivated), default=None)
+
+
+def deactivation_value(member: Member) -> dict[str, Value]:
+    """Return what the token of a members file holds beside the columns: which deactivation the file shows."""
+    newest = newest_deactivation(member)
+    return {_DEACTIVATION: (newest,) if newest else ()}
+
+
+def was_deactivated_since(token: str, key: HubKey, member: Member) -> bool:
+    """Tell whether the directory deactivated the member after the file was downloaded; not, without a token."""
+    return bool(moved(token, key, member.member_id, _DEACTIVATION, deactivation_value(member)[_DEACTIVATION]))
 
 
 def current_values(member: Member, columns: Iterable[str], hub: Hub, catalogue: Catalogue) -> dict[str, Value]:
@@ -79,7 +110,7 @@ def edit_member(
     Parameters
     ----------
     at
-        Time of the edit: of a reactivation or suspension.
+        Time of the edit: of a suspension.
     """
     wanted = list(edits)
     edited = member
@@ -95,7 +126,7 @@ def edit_member(
 def _edit(member: Member, edit: ColumnEdit, hub: Hub, catalogue: Catalogue, at: str) -> Member:
     manual = member.manual
     if edit.column == "status":
-        return _set_status(member, edit.new, at)
+        return _set_status(member, edit, at)
     if edit.column == "roles":
         derived = {role for part in member.slices.values() for role in part.roles}
         return replace(member, manual=replace(manual, roles=_grants(edit.new, manual.roles, derived)))
@@ -109,17 +140,14 @@ def _edit(member: Member, edit: ColumnEdit, hub: Hub, catalogue: Catalogue, at: 
     return _set_profile(member, edit, name, hub, catalogue)
 
 
-def _set_status(member: Member, new: Value, at: str) -> Member:
-    if new == (str(Status.INACTIVE),):
+def _set_status(member: Member, edit: ColumnEdit, at: str) -> Member:
+    if edit.new == (str(Status.INACTIVE),):
         return replace(member, suspended=member.suspended or at)
-    if new != (str(Status.ACTIVE),):
+    if not edit.reactivates:
         return member
-    deactivated = max((part.deactivated for part in member.slices.values() if part.deactivated), default=None)
-    if deactivated is None:
-        return replace(member, suspended=None)
-    stamp = Stamp(max(at, deactivated.at), _LAST_OF_ITS_TIME)
-    reactivated = max(member.reactivated, stamp) if member.reactivated else stamp
-    return replace(member, suspended=None, reactivated=reactivated)
+    seen = edit.seen or newest_deactivation(member)
+    stamps = [member.reactivated, Stamp(seen, _LAST_OF_ITS_TIME) if seen else None]
+    return replace(member, suspended=None, reactivated=max(filter(None, stamps), default=None))
 
 
 def _set_segment(member: Member, edit: ColumnEdit, name: str, hub: Hub, catalogue: Catalogue) -> Member:

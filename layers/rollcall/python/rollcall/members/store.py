@@ -8,6 +8,7 @@ from rollcall.members.model import Member, Status, member_from_item, member_to_i
 from rollcall.people.store import sort_name
 from rollcall.runtime import dynamo, lists
 from rollcall.runtime.ids import SHARDS, shard_of
+from rollcall.runtime.sizes import checked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 TABLE = "MEMBERS_TABLE"
 MAX_BYTES = 100_000
+_TOO_LARGE = "This is more than one member can hold. Shorten or remove some of the values."
 
 
 def pk(hub_id: str, member_id: str) -> str:
@@ -40,6 +42,11 @@ def put_member(hub_id: str, member: Member, shown: View) -> dynamo.Action:
 
     What is shown is stored beside the parts it is made of, for lists and for the activity. Deleted members leave the
     lists.
+
+    Raises
+    ------
+    TooLargeToStoreError
+        If the member is larger than ``MAX_BYTES``.
     """
     item: dict[str, Any] = {
         "pk": pk(hub_id, member.member_id),
@@ -61,8 +68,10 @@ def put_member(hub_id: str, member: Member, shown: View) -> dynamo.Action:
         item["by_name_pk"] = f"{hub_id}#{shard_of(member.member_id)}"
         item["by_name_sk"] = sort_name(shown.first_name, shown.last_name, member.member_id)
     if member.rev == 0:
-        return dynamo.put_action(TABLE, item, "attribute_not_exists(#pk)")
-    return dynamo.put_action(TABLE, item, "#rev = :rev", {"rev": member.rev})
+        action = dynamo.put_action(TABLE, item, "attribute_not_exists(#pk)")
+    else:
+        action = dynamo.put_action(TABLE, item, "#rev = :rev", {"rev": member.rev})
+    return checked(action, MAX_BYTES, _TOO_LARGE)
 
 
 def all_members(hub_id: str) -> Iterator[Member]:

@@ -9,10 +9,11 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from rollcall.activity import store as activity
-from rollcall.activity.showing import ActivityShown, show_activity
+from rollcall.activity.showing import PUBLIC_FIELDS, ActivityShown, show_entries
 from rollcall.api import auth
 from rollcall.api.auth import needs
 from rollcall.api.paging import collect, from_cursor, to_cursor
+from rollcall.api.presence import gone_persons
 from rollcall.api.routing import make_router
 from rollcall.api.shapes import DEFAULT_LIMIT, JSON, MAX_LIMIT, Cursor, Limit, Listed, Shown
 from rollcall.hubs import context
@@ -26,13 +27,14 @@ from rollcall.privacy.emails import usable_email
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import NotFoundError, RefusedError, TransientError
 from rollcall.runtime.ids import is_hash
-from rollcall.runtime.observability import log
+from rollcall.runtime.observability import describe, log
 from rollcall.runtime.times import now
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from rollcall.hubs.context import HubContext
+    from rollcall.people.events import DirectoryEvent
     from rollcall.people.model import LoggedEvent, PersonRecord
 
 router = make_router()
@@ -151,22 +153,23 @@ def list_events(
 @router.get("/hubs/<hub_id>/events/<event_id>", summary="One directory event", tags=["Events"])
 @needs(Permission.VIEW)
 def get_event(hub_id: str, event_id: str) -> EventDetails:
-    """Return an event, what it said and what it changed, old and new."""
+    """Return an event, what it said and what it changed, old and new. What it said of deleted people is left out."""
     logged = _existing(hub_id, event_id)
     permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
-    catalogue = context.load(hub_id).catalogue
+    ctx = context.load(hub_id)
     entries, _ = activity.list_for_cause(hub_id, f"event:{event_id}", limit=MAX_LIMIT)
-    shown = [show_activity(entry, catalogue, permissions) for entry in entries]
     event = logged.event
-    sees_attributes = Permission.VIEW_PRIVATE in permissions
-    attributes = event.attributes if event and sees_attributes else {}
+    said = None if event is None or gone_persons(ctx, [logged.person_id or _person_id(ctx, event)]) else event
+    sees_private = Permission.VIEW_PRIVATE in permissions
+    attributes = said.attributes if said and sees_private else {}
+    fields = said.fields if said else {}
     return EventDetails(
         **_show_event(logged).model_dump(),
-        external_id=event.external_id if event else None,
+        external_id=said.external_id if said else None,
         complete=event.complete if event else None,
-        fields=dict(event.fields) if event else {},
+        fields={name: text for name, text in fields.items() if sees_private or name in PUBLIC_FIELDS},
         attributes={name: list(value) if isinstance(value, tuple) else value for name, value in attributes.items()},
-        changes=[entry for entry in shown if entry is not None],
+        changes=show_entries(ctx, entries, permissions),
     )
 
 
@@ -184,8 +187,8 @@ def replay_event(hub_id: str, event_id: str) -> Response[EventShown]:
         raise RefusedError(detail, code="nothing_to_apply") from exc
     try:
         event_log.wake(hub_id, logged.source_id, [event_id])
-    except TransientError:
-        log.warning("wake_failed", hub_id=hub_id, source_id=logged.source_id, event_id=event_id)
+    except TransientError as exc:
+        log.warning("wake_failed", **describe(exc), hub_id=hub_id, source_id=logged.source_id, event_id=event_id)
     headers: dict[str, str | list[str]] = {"Location": f"/hubs/{hub_id}/events/{event_id}"}
     body = _show_event(_existing(hub_id, event_id))
     return Response(status_code=202, content_type=JSON, body=body, headers=headers)
@@ -196,6 +199,10 @@ def _existing(hub_id: str, event_id: str) -> LoggedEvent:
     if logged is None:
         raise NotFoundError
     return logged
+
+
+def _person_id(ctx: HubContext, event: DirectoryEvent) -> str:
+    return ctx.key.person_id(event.source_id, event.external_id)
 
 
 def _is_there(record: PersonRecord) -> bool:

@@ -9,11 +9,14 @@ from rollcall.people.merge import DirectoryStatus
 from rollcall.people.model import Address, Barred, Holder, PersonRecord, person_from_item, person_to_item
 from rollcall.runtime import dynamo, lists
 from rollcall.runtime.ids import SHARDS, shard_of
+from rollcall.runtime.sizes import checked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 TABLE = "PEOPLE_TABLE"
+MAX_BYTES = 300_000
+_TOO_LARGE = "This is more than can be kept of one person. Send fewer or shorter attributes."
 
 
 def person_pk(hub_id: str, person_id: str) -> str:
@@ -61,6 +64,11 @@ def put_person(hub_id: str, record: PersonRecord, cause: str, at: str) -> dynamo
     """Return the write of a person, on condition that the stored revision is still ``record.rev`` and not erased.
 
     ``cause`` says what made the change, for the activity: ``event:<event id>``, ``accept:<address id>``, ...
+
+    Raises
+    ------
+    TooLargeToStoreError
+        If the person is larger than ``MAX_BYTES``.
     """
     person = record.person
     item: dict[str, Any] = {
@@ -80,10 +88,11 @@ def put_person(hub_id: str, record: PersonRecord, cause: str, at: str) -> dynamo
         item["by_name_pk"] = f"{hub_id}#{shard_of(record.person_id)}"
         item["by_name_sk"] = sort_name(person.text("first_name"), person.text("last_name"), record.person_id)
     if record.rev == 0:
-        return dynamo.put_action(TABLE, item, "attribute_not_exists(#pk)")
-    return dynamo.put_action(
-        TABLE, item, "#rev = :rev AND #status <> :erased", {"rev": record.rev, "erased": str(DirectoryStatus.ERASED)}
-    )
+        action = dynamo.put_action(TABLE, item, "attribute_not_exists(#pk)")
+    else:
+        values = {"rev": record.rev, "erased": str(DirectoryStatus.ERASED)}
+        action = dynamo.put_action(TABLE, item, "#rev = :rev AND #status <> :erased", values)
+    return checked(action, MAX_BYTES, _TOO_LARGE)
 
 
 def get_address(hub_id: str, address_id: str) -> Address:

@@ -23,7 +23,7 @@ from rollcall.people.model import Address, EventState, Outcome, PersonRecord
 from rollcall.privacy.emails import usable_email
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import NotFoundError, TransientError
-from rollcall.runtime.observability import log
+from rollcall.runtime.observability import describe, log
 from rollcall.runtime.times import from_text, now, to_text
 
 if TYPE_CHECKING:
@@ -128,5 +128,5 @@ def _commit(hub_id: str, known: Known, decision: Decision, ctx: HubContext, caus
 def _wake(hub_id: str, source_id: str, event_ids: tuple[str, ...]) -> None:
     try:
         event_log.wake(hub_id, source_id, event_ids)
-    except TransientError:
-        log.warning("wake_failed", hub_id=hub_id, source_id=source_id, count=len(event_ids))
+    except TransientError as exc:
+        log.warning("wake_failed", **describe(exc), hub_id=hub_id, source_id=source_id, count=len(event_ids))

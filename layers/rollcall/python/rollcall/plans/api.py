@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from aws_lambda_powertools.event_handler import Response
@@ -10,27 +13,29 @@ from pydantic import StringConstraints
 
 from rollcall.api import auth, downloads
 from rollcall.api.auth import needs
-from rollcall.api.paging import from_cursor, to_cursor
+from rollcall.api.paging import BAD_CURSOR, from_cursor, to_cursor
+from rollcall.api.presence import gone_addresses, gone_members
 from rollcall.api.problems import ProblemFault
 from rollcall.api.routing import make_router
 from rollcall.api.shapes import DEFAULT_LIMIT, JSON, Cursor, Given, Limit, Listed, Shown
 from rollcall.exports.model import visible_segments
 from rollcall.hubs import context
 from rollcall.hubs.model import Permission
-from rollcall.plans import applying, approval, store
+from rollcall.plans import applying, approval, parts, store
 from rollcall.plans.model import Change, Plan, PlanKind, PlanState
 from rollcall.plans.parts import report_key
-from rollcall.runtime.errors import ForbiddenError, NotFoundError, RefusedError
+from rollcall.plans.proposal import proposal_from_json
+from rollcall.runtime.errors import ForbiddenError, MalformedError, NotFoundError, RefusedError
 from rollcall.runtime.ids import is_hash
+from rollcall.segments.model import Catalogue
 from rollcall.uploads import store as uploads
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
+
+    from rollcall.hubs.context import HubContext
 
 router = make_router()
-
-SEGMENT = "segment:"
-PROFILE = "profile:"
 
 
 class Progress(Shown):
@@ -117,15 +122,18 @@ def list_changes(  # noqa: PLR0917 - query parameters, given by name
     outcome: Annotated[str, Query(max_length=50, description="Only changes with this outcome.")] = "",
     kind: Annotated[str, Query(max_length=50, description="Only changes of this kind.")] = "",
 ) -> Listed[ChangeShown]:
-    """Return the changes in order; values that the caller may not see are left out."""
+    """Return the changes in order; values that the caller may not see are left out, and what deleted people had.
+
+    `detail` may repeat what was in the file: it is for those who may see as much as the one who uploaded it.
+    """
     plan = _existing(hub_id, plan_id)
-    catalogue = context.load(hub_id).catalogue
+    ctx = context.load(hub_id)
     permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
-    visible = {f"{SEGMENT}{segment.segment_id}" for segment in visible_segments(catalogue, permissions)}
     found, following = applying.changes(
-        hub_id, plan.plan_id, limit=limit, cursor=from_cursor(cursor), outcome=outcome, kind=kind
+        hub_id, plan.plan_id, limit=limit, cursor=_position(cursor), outcome=outcome, kind=kind
     )
-    items = [_show_change(change, visible, permissions) for change in found]
+    view = _View(permissions, _visible(ctx, plan, permissions), _gone(ctx, found), _sees_file(plan, permissions))
+    items = [_show_change(change, view) for change in found]
     return Listed[ChangeShown](items=items, next_cursor=to_cursor(following))
 
 
@@ -137,10 +145,8 @@ def get_report(hub_id: str, plan_id: str) -> Response[None]:
     It holds what was in the file: only for those who may see as much as the one who uploaded it.
     """
     plan = _existing(hub_id, plan_id)
-    upload = uploads.get_upload(hub_id, plan.upload_id)
     permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
-    is_open = plan.kind is PlanKind.INVITES
-    if not is_open and not (upload and downloads.sees_as_much(permissions, upload.permissions)):
+    if not _sees_file(plan, permissions):
         detail = "This file holds more than you may see."
         raise ForbiddenError(detail)
     if plan.state is not PlanState.APPLIED:
@@ -199,13 +205,63 @@ def _show(plan: Plan) -> PlanShown:
     )
 
 
-def _show_change(change: Change, visible: Collection[str], permissions: Collection[Permission]) -> ChangeShown:
-    def may_see(column: str) -> bool:
-        if column.startswith(SEGMENT):
-            return column in visible
-        return not column.startswith(PROFILE) or Permission.VIEW_PRIVATE in permissions
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What somebody sees of a plan: ``visible`` are ids of segments, ``gone`` those of deleted people's subjects."""
 
-    edits = [edit for edit in change.edits if may_see(edit.column)]
+    permissions: Collection[Permission]
+    visible: Collection[str]
+    gone: Collection[str]
+    sees_file: bool
+
+    def may_see(self, column: str) -> bool:
+        """Tell whether a value of this column is theirs to see."""
+        what, _, about = column.partition(":")
+        match what:
+            case "rule":
+                is_seen = not about or about in self.visible
+                return is_seen and Permission.VIEW_PRIVATE in self.permissions
+            case "segment" | "visibility":
+                return about in self.visible
+            case "profile":
+                return Permission.VIEW_PRIVATE in self.permissions
+            case _:
+                return True
+
+
+def _position(cursor: str) -> str:
+    """Return the id of the last change that was seen; empty for the first page."""
+    position = from_cursor(cursor)
+    if position and not re.fullmatch(r"(?!00000)[0-9]{5}-[0-9]{4}", position):
+        raise MalformedError([BAD_CURSOR])
+    return position
+
+
+def _sees_file(plan: Plan, permissions: Collection[Permission]) -> bool:
+    upload = uploads.get_upload(plan.hub_id, plan.upload_id)
+    return upload is not None and downloads.sees_as_much(permissions, upload.permissions)
+
+
+def _visible(ctx: HubContext, plan: Plan, permissions: Collection[Permission]) -> frozenset[str]:
+    """Return the ids of segments that the caller may see, those included that the plan would create."""
+    seen = visible_segments(ctx.catalogue, permissions)
+    if plan.kind is PlanKind.MAPPING_CHANGE and plan.parts and plan.state is not PlanState.APPLIED:
+        proposal = proposal_from_json(json.loads(parts.read(parts.table_key(plan.hub_id, plan.plan_id))))
+        new = [one for one in proposal.segments if one.segment_id not in ctx.catalogue.segments_by_id]
+        seen += visible_segments(Catalogue((), tuple(new)), permissions)
+    return frozenset(segment.segment_id for segment in seen)
+
+
+def _gone(ctx: HubContext, changes: Iterable[Change]) -> frozenset[str]:
+    """Return which subjects of changes were deleted."""
+    subjects = [(change.kind, change.subject) for change in changes if change.subject]
+    addresses = gone_addresses(ctx, [subject for kind, subject in subjects if kind == "invitation"])
+    return addresses | gone_members(ctx, [subject for kind, subject in subjects if kind == "member"])
+
+
+def _show_change(change: Change, view: _View) -> ChangeShown:
+    is_gone = change.subject in view.gone
+    edits = [edit for edit in change.edits if not is_gone and view.may_see(edit.column)]
     return ChangeShown(
         id=change.id,
         row=change.row,
@@ -213,6 +269,6 @@ def _show_change(change: Change, visible: Collection[str], permissions: Collecti
         subject=change.subject,
         outcome=change.outcome,
         reason=change.reason,
-        detail=change.detail,
+        detail=change.detail if view.sees_file and not is_gone else "",
         edits=[EditShown(field=edit.field, old=list(edit.old), new=list(edit.new)) for edit in edits],
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rollcall.files.storage import put_stream
 from rollcall.hubs import context
-from rollcall.plans import messages, parts, report, store
+from rollcall.plans import catalogue_change, messages, parts, report, store
 from rollcall.plans.kinds import KINDS
 from rollcall.plans.model import Plan, PlanState, Result, count_outcomes
 from rollcall.runtime import queues
@@ -31,11 +31,16 @@ _MAX_FILES = 50
 def handle_pointer(pointer: Mapping[str, Any]) -> None:
     """Do what a pointer ``{hub_id, plan_id, part}`` says: part 0 begins the plan, the others are applied.
 
+    Pointers at work that a change of roles or options left take the same queue (``catalogue_change``).
+
     Raises
     ------
     TransientError
         If AWS or other workers got in the way; the same pointer goes on where it stopped.
     """
+    if "catalogue_version" in pointer:
+        catalogue_change.handle_pointer(pointer)
+        return
     hub_id, plan_id, part = str(pointer["hub_id"]), str(pointer["plan_id"]), int(pointer["part"])
     plan = store.get_plan(hub_id, plan_id)
     if plan is None or plan.state is not PlanState.APPLYING or part > plan.parts:

@@ -13,26 +13,31 @@ from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO
 
+from rollcall.exports.model import visible_segments
 from rollcall.files.rows import read_rows
+from rollcall.hubs.model import Permission
 from rollcall.invitations import store as invitations
 from rollcall.invitations.model import Invitation, InvitationStatus
-from rollcall.invitations.rows import InviteRow, column_of, parse_row
+from rollcall.invitations.rows import InviteRow, column_of, keys_of, parse_row, unknown_ref
 from rollcall.mail import store as outbox
 from rollcall.mail.model import Kind, Mail
 from rollcall.members.projection import derive, single_valued
 from rollcall.people import store as people
+from rollcall.people.merge import DirectoryStatus
 from rollcall.people.model import Address, Barred
 from rollcall.plans.model import Change, Plan, Result
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import Fault, MalformedError, TransientError
 from rollcall.runtime.ids import digest
 from rollcall.runtime.times import now, to_text
+from rollcall.segments.model import Catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from rollcall.hubs.context import HubContext
+    from rollcall.members.model import Slice
     from rollcall.people.model import PersonRecord
     from rollcall.uploads.model import Upload
 
@@ -45,94 +50,127 @@ SKIPS = {
     "erased": "This person was erased and is not invited again.",
     "suppressed": "Mail to this address bounced or was complained about.",
 }
+_GONE = {DirectoryStatus.DELETED, DirectoryStatus.ERASED}
+
+
+_OTHER_PERSON = "The directory has this address for somebody else than the row was exported for."
 
 
 @dataclass(frozen=True, slots=True)
-class _Good:
-    """A row without faults of its own, and the address it is for."""
+class _Known:
+    """What lies in the tables about the rows of one batch."""
 
-    number: int
-    cells: Mapping[str, str]
-    row: InviteRow
-    address_id: str
+    addresses: Mapping[str, Address]
+    invitations: Mapping[str, Invitation]
+    persons: Mapping[str, PersonRecord]
+
+    def people_of(self, address_id: str, ref: str) -> list[PersonRecord]:
+        """Return the persons a row is about: the one it was exported for first, then those who hold the address."""
+        address = self.addresses.get(address_id)
+        holders = [holder.person_id for holder in address.holders.values()] if address else []
+        return [self.persons[name] for name in dict.fromkeys((ref, *holders)) if name in self.persons]
 
 
 def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO) -> Iterator[Change]:
     """Yield one change for every row of the file, in its order.
+
+    Rows are read with the segments that the admin who asked for the upload may see; other columns are not read.
 
     Raises
     ------
     MalformedError
         If the file as a whole cannot be read or has no column for the e-mail address.
     """
-    del plan, upload
+    del plan
     reader = read_rows(stream)
     if not any(column_of(header) == "email" for header in reader.headers):
         detail = "There is no column “email”. Please start from an invite file that you exported here."
         raise MalformedError([Fault("header", "missing_column", detail)])
+    segments = visible_segments(ctx.catalogue, [Permission(permission) for permission in upload.permissions])
+    catalogue = Catalogue(ctx.catalogue.roles, tuple(segments))
     rows = iter(reader)
     seen: dict[bytes, int] = {}
     while batch := list(islice(rows, BATCH)):
-        judged = [_judge(ctx, number, cells, faults, seen) for number, cells, faults in batch]
-        yield from _decided(ctx, judged)
+        keys = [keys_of(cells) for _, cells, _ in batch]
+        address_ids = [ctx.key.address_id(email) if email else "" for email, _ in keys]
+        known = _look(ctx, address_ids, [ref for _, ref in keys])
+        at = to_text(now())
+        for (number, cells, faults), address_id, (_, ref) in zip(batch, address_ids, keys, strict=True):
+            persons = known.people_of(address_id, ref)
+            base = Change(row=number, outcome="error", kind="invitation", cells=cells)
+            parts = [derive(record, ctx.table, ctx.catalogue) for record in persons if not record.person.erased]
+            row = list(faults) or parse_row(cells, catalogue, _filled(parts))
+            if not isinstance(row, InviteRow) or (told := _ref_faults(ref, known.persons, persons)):
+                yield _faulty(base, told if isinstance(row, InviteRow) else row)
+                continue
+            base = replace(base, subject=address_id)
+            first = _first_row(seen, number, (address_id, *(record.person_id for record in persons)))
+            if first != number:
+                detail = f"Row {first} is for the same address or person."
+                yield replace(base, outcome="duplicate_of_row", reason="duplicate_of_row", detail=detail)
+                continue
+            address = known.addresses.get(address_id, Address(address_id))
+            reason = _skip(address, persons, known.invitations.get(address_id), at)
+            if reason:
+                yield replace(base, outcome=reason, reason=reason, detail=SKIPS[reason])
+                continue
+            yield replace(base, outcome="invite", todo=True, data=_data(ctx, row, parts))
 
 
-def _judge(
-    ctx: HubContext, number: int, cells: Mapping[str, str], faults: Sequence[Fault], seen: dict[bytes, int]
-) -> Change | _Good:
-    """Judge a row by itself and by the rows before it."""
-    parsed = list(faults) if faults else parse_row(cells, ctx.catalogue)
-    if not isinstance(parsed, InviteRow):
-        detail = " ".join(f"{fault.place}: {fault.detail}" for fault in parsed)
-        codes = " ".join(dict.fromkeys(fault.code for fault in parsed))
-        return Change(row=number, outcome="error", reason=codes, detail=detail, kind="invitation", cells=cells)
-    address_id = ctx.key.address_id(parsed.email)
-    first = seen.setdefault(bytes.fromhex(address_id), number)
-    if first != number:
-        return Change(
-            row=number,
-            outcome="duplicate_of_row",
-            reason="duplicate_of_row",
-            detail=f"Row {first} is for the same address.",
-            kind="invitation",
-            subject=address_id,
-            cells=cells,
-        )
-    return _Good(number, cells, parsed, address_id)
-
-
-def _decided(ctx: HubContext, judged: Sequence[Change | _Good]) -> Iterator[Change]:
-    hub_id, at = ctx.hub.hub_id, to_text(now())
-    asked = [good.address_id for good in judged if isinstance(good, _Good)]
+def _look(ctx: HubContext, address_ids: Sequence[str], refs: Sequence[str]) -> _Known:
+    hub_id = ctx.hub.hub_id
+    asked = [address_id for address_id in address_ids if address_id]
     addresses = people.get_addresses(hub_id, asked)
-    open_ones = invitations.get_invitations(hub_id, asked)
     holders = [holder.person_id for address in addresses.values() for holder in address.holders.values()]
-    records = people.get_persons(hub_id, holders)
-    for good in judged:
-        if isinstance(good, Change):
-            yield good
-            continue
-        address = addresses.get(good.address_id, Address(good.address_id))
-        base = Change(row=good.number, outcome="invite", kind="invitation", subject=good.address_id, cells=good.cells)
-        reason = _skip(address, open_ones.get(good.address_id), at)
-        if reason:
-            yield replace(base, outcome=reason, reason=reason, detail=SKIPS[reason])
-            continue
-        found = [records[h.person_id] for h in address.holders.values() if h.person_id in records]
-        yield replace(base, todo=True, data=_data(ctx, good.row, found))
+    return _Known(
+        addresses=addresses,
+        invitations=invitations.get_invitations(hub_id, asked),
+        persons=people.get_persons(hub_id, [*holders, *(ref for ref in refs if ref)]),
+    )
 
 
-def _skip(address: Address, invitation: Invitation | None, at: str) -> str:
-    """Return why nobody is invited at an address; empty if somebody can be."""
-    match address.barred:
-        case Barred.ERASED | Barred.DELETED:
-            # The same word for both: a file must not tell who was erased and who is in the grace time.
-            return "erased"
-        case Barred.DEACTIVATED:
-            return "deactivated"
-        case None:
-            pass
-    if address.member_id:
+def _filled(parts: Sequence[Slice]) -> set[str]:
+    """Return the segments that the directory fills."""
+    return {segment_id for part in parts for segment_id, options in part.segments.items() if options}
+
+
+def _ref_faults(ref: str, stored: Mapping[str, PersonRecord], persons: Sequence[PersonRecord]) -> list[Fault]:
+    """Return what is wrong with the person a row names: nobody here, or not the one of their source at the address."""
+    if not ref:
+        return []
+    if ref not in stored:
+        return [unknown_ref()]
+    person = stored[ref].person
+    others = {record.person.source_id for record in persons if record.person_id != ref}
+    if person.status is DirectoryStatus.ACTIVE and person.source_id in others:
+        return [Fault("email", "other_person", _OTHER_PERSON)]
+    return []
+
+
+def _faulty(base: Change, faults: Sequence[Fault]) -> Change:
+    detail = " ".join(f"{fault.place}: {fault.detail}" for fault in faults)
+    codes = " ".join(dict.fromkeys(fault.code for fault in faults))
+    return replace(base, reason=codes, detail=detail)
+
+
+def _first_row(seen: dict[bytes, int], number: int, names: Sequence[str]) -> int:
+    """Return the row that first was for any of these addresses and persons; remember this one if it is the first."""
+    keys = [bytes.fromhex(name) for name in names]
+    first = min((seen[key] for key in keys if key in seen), default=number)
+    if first == number:
+        seen.update(dict.fromkeys(keys, number))
+    return first
+
+
+def _skip(address: Address, persons: Sequence[PersonRecord], invitation: Invitation | None, at: str) -> str:
+    """Return why nobody is invited at an address, or these persons at any; empty if somebody can be."""
+    statuses = {record.person.status for record in persons}
+    if address.barred in (Barred.ERASED, Barred.DELETED) or statuses & _GONE:
+        # The same word for both: a file must not tell who was erased and who is in the grace time.
+        return "erased"
+    if address.barred or DirectoryStatus.INACTIVE in statuses:
+        return "deactivated"
+    if address.member_id or any(record.member_id for record in persons):
         return "already_member"
     if address.suppressed:
         return "suppressed"
@@ -141,9 +179,8 @@ def _skip(address: Address, invitation: Invitation | None, at: str) -> str:
     return ""
 
 
-def _data(ctx: HubContext, row: InviteRow, records: Sequence[PersonRecord]) -> dict[str, object]:
+def _data(ctx: HubContext, row: InviteRow, parts: Sequence[Slice]) -> dict[str, object]:
     """Return what the invitation needs; of roles and segments only what the directory does not give anyway."""
-    parts = [derive(record, ctx.table, ctx.catalogue) for record in records if not record.person.erased]
     roles = {role for part in parts for role in part.roles}
     single = single_valued(ctx.catalogue)
     segments: dict[str, list[str]] = {}
@@ -155,6 +192,7 @@ def _data(ctx: HubContext, row: InviteRow, records: Sequence[PersonRecord]) -> d
             segments[segment_id] = kept
     return {
         "email": row.email,
+        "person_id": row.ref,
         "first_name": row.first_name,
         "last_name": row.last_name,
         "language": row.language,
@@ -164,7 +202,7 @@ def _data(ctx: HubContext, row: InviteRow, records: Sequence[PersonRecord]) -> d
 
 
 def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:
-    """Invite one address: invitation and mail in one transaction, which also checks that the address may be invited.
+    """Invite one address: invitation and mail in one transaction, which also checks address and person.
 
     Run again it finds the invitation of this plan and says the same.
 
@@ -182,9 +220,15 @@ def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:
         if held is not None and held.plan_id == plan.plan_id:
             is_waiting = held.status is InvitationStatus.QUEUED
             return Result("invited", mail_id=_mail_id(hub_id, held) if is_waiting else "")
-        reason = _skip(people.get_address(hub_id, change.subject), held, to_text(at))
+        person_id = change.data.get("person_id", "")
+        person = people.get_person(hub_id, person_id) if person_id else None
+        address = people.get_address(hub_id, change.subject)
+        reason = _skip(address, [person] if person else [], held, to_text(at))
         if reason:
             return Result(reason, reason, SKIPS[reason])
+        holder = address.holders.get(person.person.source_id) if person else None
+        if holder and holder.person_id != person_id:
+            return Result("error", "other_person", _OTHER_PERSON)
         invitation = _invitation(ctx, plan, change, held, at)
         mail = _mail(ctx, invitation, at)
         try:
@@ -199,12 +243,24 @@ def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:
                         "attribute_not_exists(#member_id) AND attribute_not_exists(#barred) "
                         "AND attribute_not_exists(#suppressed)",
                     ),
+                    *([_check_person(hub_id, person_id)] if person else []),
                 ]
             )
         except (dynamo.ConditionFailedError, TransientError):
             continue
         return Result("invited", mail_id=mail.mail_id)
     raise TransientError
+
+
+def _check_person(hub_id: str, person_id: str) -> dynamo.Action:
+    """Return a check that the person has not left and is no member yet."""
+    return dynamo.check_action(
+        people.TABLE,
+        people.person_pk(hub_id, person_id),
+        "-",
+        "#status = :active AND attribute_not_exists(#member_id)",
+        {"active": str(DirectoryStatus.ACTIVE)},
+    )
 
 
 def _invitation(ctx: HubContext, plan: Plan, change: Change, held: Invitation | None, at: datetime) -> Invitation:
@@ -220,6 +276,7 @@ def _invitation(ctx: HubContext, plan: Plan, change: Change, held: Invitation | 
         roles=tuple(data["roles"]),
         segments={segment_id: tuple(options) for segment_id, options in data["segments"].items()},
         plan_id=plan.plan_id,
+        person_id=data.get("person_id", ""),
         created_at=to_text(at),
         expires_at=to_text(at + timedelta(days=ctx.hub.invite_expiry_days)),
         rev=held.rev if held else 0,

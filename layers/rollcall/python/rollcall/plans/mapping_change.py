@@ -13,14 +13,16 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO
 
+from rollcall.exports.model import visible_segments
 from rollcall.hubs import context
+from rollcall.hubs.model import Permission
 from rollcall.mapping import store as mapping
-from rollcall.mapping.sheet import read_sheet, resolve
+from rollcall.mapping.sheet import check_seen, keep_unseen, read_sheet, resolve
 from rollcall.mapping.table import MappingTable
+from rollcall.members import recompute
 from rollcall.members import store as members
 from rollcall.members.model import Change as MemberChange
-from rollcall.members.model import Member, member_from_item
-from rollcall.members.projection import derive, same_content, single_valued, view, with_slice
+from rollcall.members.projection import single_valued, view
 from rollcall.people import store as people
 from rollcall.plans import parts
 from rollcall.plans.member_edits import labels_of
@@ -34,23 +36,27 @@ from rollcall.plans.proposal import (
     proposal_to_json,
 )
 from rollcall.runtime import dynamo
-from rollcall.runtime.errors import Fault, MalformedError, RefusedError, TransientError
+from rollcall.runtime.errors import Fault, MalformedError, RefusedError, TooLargeToStoreError, TransientError
 from rollcall.runtime.ids import SHARDS, new_id
 from rollcall.runtime.times import now, to_text
 from rollcall.segments import store as segments
+from rollcall.segments.options import MAX_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from rollcall.hubs.context import HubContext
+    from rollcall.members.model import Member
     from rollcall.members.projection import View
     from rollcall.people.model import PersonRecord
+    from rollcall.plans.proposal import RuleChange
     from rollcall.segments.model import Catalogue
     from rollcall.uploads.model import Upload
 
 BATCH = 100
 TRIES = 6
 TAIL_PARTS = SHARDS
+_MOST = f"A segment has at most {MAX_OPTIONS:,}."
 
 
 def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO) -> Iterator[Change]:
@@ -61,15 +67,13 @@ def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO) -> 
     MalformedError
         With every fault of the sheet by its cell.
     """
-    del upload
-    body = proposal_to_json(_propose(ctx, stream))
+    body = proposal_to_json(_propose(ctx, upload, stream))
     stored = parts.write_once(parts.table_key(plan.hub_id, plan.plan_id), json.dumps(body, sort_keys=True).encode())
     proposal = proposal_from_json(json.loads(stored))
     after = extend(ctx.catalogue, proposal).catalogue
     yield from _new_things(ctx.catalogue, proposal)
     for rule in compare_rules(ctx.table, proposal.table, after):
-        edit = Edit(f"{rule.field} = {rule.value}", rule.old, rule.new, "rule")
-        yield Change(row=rule.row, outcome=rule.outcome, kind="rule", edits=(edit,))
+        yield Change(row=rule.row, outcome=rule.outcome, kind="rule", edits=_in_words(rule))
     coming = replace(ctx, table=proposal.table, catalogue=after)
     listed = members.all_members(plan.hub_id)
     while batch := list(islice(listed, BATCH)):
@@ -79,10 +83,20 @@ def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO) -> 
             yield _preview(ctx, coming, member, records)
 
 
-def _propose(ctx: HubContext, stream: BinaryIO) -> Proposal:
-    found = resolve(read_sheet(stream), ctx.catalogue, new_id)
+def _in_words(rule: RuleChange) -> tuple[Edit, ...]:
+    """Return an edit for each segment a rule is about, its id in the column: not everybody may see all of them."""
+    name = f"{rule.field} = {rule.value}"
+    return tuple(Edit(name, old, new, f"rule:{segment_id}") for segment_id, old, new in rule.by_segment())
+
+
+def _propose(ctx: HubContext, upload: Upload, stream: BinaryIO) -> Proposal:
+    permissions = {Permission(permission) for permission in upload.permissions}
+    visible = {segment.segment_id for segment in visible_segments(ctx.catalogue, permissions)}
+    rows = read_sheet(stream)
+    check_seen(rows, ctx.catalogue, visible)
+    found = resolve(rows, ctx.catalogue, new_id)
     proposal = Proposal(
-        MappingTable(ctx.table.version + 1, found.rules),
+        MappingTable(ctx.table.version + 1, keep_unseen(found.rules, ctx.table, ctx.catalogue, visible)),
         found.new_roles,
         found.new_segments,
         found.new_options,
@@ -92,6 +106,17 @@ def _propose(ctx: HubContext, stream: BinaryIO) -> Proposal:
     if len(extension.roles) + len(extension.segments) >= segments.MAX_CHANGES:
         detail = f"This table needs {segments.MAX_CHANGES} or more new roles and segments. Please create some first."
         raise MalformedError([Fault("file", "too_many_new", detail)])
+    faults = [
+        Fault("file", "too_many_options", f"“{segment.name}” would get {len(segment.options):,} options. {_MOST}")
+        for segment in extension.segments
+        if len(segment.options) > MAX_OPTIONS
+    ]
+    if faults:
+        raise MalformedError(faults)
+    try:
+        segments.catalogue_actions(ctx.hub.hub_id, ctx.catalogue_version, extension.roles, extension.segments)
+    except TooLargeToStoreError as exc:
+        raise MalformedError([Fault("file", exc.code, exc.detail)]) from exc
     return proposal
 
 
@@ -101,18 +126,18 @@ def _new_things(catalogue: Catalogue, proposal: Proposal) -> Iterator[Change]:
     for role in proposal.roles:
         yield Change(row=0, outcome="role_new", kind="role", edits=(Edit("Role", (), (role.label,), "role"),))
     for segment in proposal.segments:
-        said = (segment.name, str(segment.visibility))
-        yield Change(row=0, outcome="segment_new", kind="segment", edits=(Edit("Segment", (), said, "segment"),))
+        said, column = (segment.name, str(segment.visibility)), f"segment:{segment.segment_id}"
+        yield Change(row=0, outcome="segment_new", kind="segment", edits=(Edit("Segment", (), said, column),))
     for segment_id, option in proposal.options:
         edit = Edit(names[segment_id], (), (option.label,), f"segment:{segment_id}")
         yield Change(row=0, outcome="option_new", kind="option", edits=(edit,))
     for segment_id, visibility in proposal.visibility:
-        edit = Edit(names[segment_id], (shown.get(segment_id, ""),), (str(visibility),), "visibility")
+        edit = Edit(names[segment_id], (shown.get(segment_id, ""),), (str(visibility),), f"visibility:{segment_id}")
         yield Change(row=0, outcome="visibility_changed", kind="segment", edits=(edit,))
 
 
 def _preview(ctx: HubContext, coming: HubContext, member: Member, records: Mapping[str, PersonRecord]) -> Change:
-    fresh = _recomputed(coming, member, records)
+    fresh = recompute.recomputed(coming, member, records)
     single = single_valued(coming.catalogue)
     edits = _differences(view(member, ctx.hub, single), view(fresh, ctx.hub, single), coming.catalogue)
     outcome = "recompute" if edits else "unchanged"
@@ -175,63 +200,22 @@ def begin(ctx: HubContext, plan: Plan) -> None:
 
 def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:
     """Compute a member anew from what is there now; the lines about rules are there to be read only."""
-    if recompute_member(ctx, change.subject, plan):
+    try:
+        is_written = recompute.recompute_member(ctx, change.subject, _change(plan))
+    except TooLargeToStoreError as exc:
+        return Result("error", exc.code, exc.detail)
+    if is_written:
         return Result("applied")
     return Result("applied" if change.edits else "unchanged")
 
 
 def recompute_shard(ctx: HubContext, plan: Plan, shard: int) -> None:
-    """Compute members of one shard anew whose values are of an older table: who came since the plan was made."""
-    items = dynamo.query_all(members.TABLE, f"{plan.hub_id}#{shard}", index="by_name")
-    for member in map(member_from_item, items):
-        if any(part.table_version < ctx.table.version for part in member.slices.values()):
-            recompute_member(ctx, member.member_id, plan)
+    """Compute the members of one shard anew: some came since the plan was made."""
+    recompute.recompute_shard(ctx, shard, _change(plan))
 
 
-def recompute_member(ctx: HubContext, member_id: str, plan: Plan) -> bool:
-    """Apply the published table to a member, if that changes anything. Returns whether it did.
-
-    Raises
-    ------
-    TransientError
-        If others wrote the member or its persons too often in these moments.
-    """
-    hub_id = plan.hub_id
-    for attempt in range(TRIES):
-        _wait(attempt)
-        member = members.get_member(hub_id, member_id)
-        if member is None:
-            return False
-        records = people.get_persons(hub_id, [part.person_id for part in member.slices.values()])
-        fresh = _recomputed(ctx, member, records)
-        if fresh == member:
-            return False
-        fresh = replace(fresh, change=MemberChange(f"plan:{plan.plan_id}", plan.approved_by, to_text(now())))
-        shown = view(fresh, ctx.hub, single_valued(ctx.catalogue))
-        checks = [people.check_person(hub_id, record) for record in _own(member, records)]
-        try:
-            dynamo.write([members.put_member(hub_id, fresh, shown), *checks])
-        except (dynamo.ConditionFailedError, TransientError):
-            continue
-        return True
-    raise TransientError
-
-
-def _recomputed(ctx: HubContext, member: Member, records: Mapping[str, PersonRecord]) -> Member:
-    single = single_valued(ctx.catalogue)
-    fresh = member
-    for record in _own(member, records):
-        held = member.slices[record.person.source_id]
-        # A table says nothing of addresses: who keeps a former one keeps it.
-        part = replace(derive(record, ctx.table, ctx.catalogue), email=held.email)
-        if not same_content(held, part):
-            fresh = with_slice(fresh, part, ctx.hub, single)
-    return fresh
-
-
-def _own(member: Member, records: Mapping[str, PersonRecord]) -> list[PersonRecord]:
-    found = [records[part.person_id] for part in member.slices.values() if part.person_id in records]
-    return [record for record in found if record.member_id == member.member_id and not record.person.erased]
+def _change(plan: Plan) -> MemberChange:
+    return MemberChange(f"plan:{plan.plan_id}", plan.approved_by, to_text(now()))
 
 
 def _wait(attempt: int) -> None:

@@ -11,14 +11,24 @@ import random
 import time
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rollcall.exports.model import visible_segments
 from rollcall.files.cells import split_values
 from rollcall.files.rows import Row, read_rows
 from rollcall.hubs.model import Permission
 from rollcall.members import store as members
-from rollcall.members.edits import PROFILE, SEGMENT, ColumnEdit, Verdict, current_values, edit_member, judge
+from rollcall.members.edits import (
+    PROFILE,
+    SEGMENT,
+    ColumnEdit,
+    Verdict,
+    current_values,
+    edit_member,
+    judge,
+    newest_deactivation,
+    was_deactivated_since,
+)
 from rollcall.members.model import RECENT, Member, Status
 from rollcall.members.model import Change as MemberChange
 from rollcall.members.projection import single_valued, view
@@ -26,7 +36,7 @@ from rollcall.people import store as people
 from rollcall.plans.model import Change, Edit, Plan, Result
 from rollcall.privacy.emails import usable_email
 from rollcall.runtime import dynamo
-from rollcall.runtime.errors import Fault, MalformedError, TransientError
+from rollcall.runtime.errors import Fault, MalformedError, TooLargeToStoreError, TransientError
 from rollcall.runtime.ids import is_hash
 from rollcall.runtime.times import now, to_text
 from rollcall.segments.model import normalise
@@ -156,7 +166,7 @@ def _plan_row(
         detail = f"Changed in the hub since the download, so not overwritten: {said}. Download the file again."
         return replace(base, outcome="conflict", reason="changed_since_download", detail=detail, edits=in_words)
     if asked.edits:
-        data = {"edits": [[edit.column, list(edit.old), list(edit.new)] for edit in asked.edits]}
+        data = {"edits": [_to_json(edit) for edit in asked.edits]}
         return replace(base, outcome="edit", todo=True, edits=in_words, data=data)
     return base
 
@@ -182,13 +192,20 @@ def _read_row(ctx: HubContext, row: _Row, columns: Sequence[_Column], member: Me
             asked.faults.append(given)
         elif given is not None:
             current = shown[column.column]
-            edit = ColumnEdit(column.column, current, given)
+            seen = newest_deactivation(member) if column.column == "status" else None
+            edit = ColumnEdit(column.column, current, given, seen)
             match judge(row.version, ctx.key, member.member_id, column.column, current=current, given=given):
+                case Verdict.EDITED if edit.reactivates and was_deactivated_since(row.version, ctx.key, member):
+                    asked.conflicts.append(edit)
                 case Verdict.EDITED:
                     asked.edits.append(edit)
                 case Verdict.CONFLICT:
                     asked.conflicts.append(edit)
-    _, refused = edit_member(member, asked.edits, ctx.hub, ctx.catalogue, to_text(now()))
+    edited, refused = edit_member(member, asked.edits, ctx.hub, ctx.catalogue, to_text(now()))
+    try:
+        members.put_member(ctx.hub.hub_id, edited, view(edited, ctx.hub, single_valued(ctx.catalogue)))
+    except TooLargeToStoreError as exc:
+        asked.faults.append(Fault("row", exc.code, exc.detail))
     headers = {column.column: column.header for column in columns}
     asked.faults.extend(_refusal(headers[column], asked.edits, column) for column in refused)
     return asked
@@ -285,7 +302,7 @@ def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:
         If others wrote the member too often in these moments.
     """
     hub_id = ctx.hub.hub_id
-    edits = [ColumnEdit(column, tuple(old), tuple(new)) for column, old, new in change.data["edits"]]
+    edits = [_from_json(edit) for edit in change.data["edits"]]
     mark = f"{plan.plan_id}:{change.id}"
     for attempt in range(TRIES):
         if attempt:
@@ -295,10 +312,9 @@ def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:
             return Result("deleted", "deleted", "This member was deleted; a plan does not bring them back.")
         if mark in member.recent_changes:
             return Result("applied")
-        shown = current_values(member, [edit.column for edit in edits], ctx.hub, ctx.catalogue)
-        if any(set(shown[edit.column]) not in (set(edit.old), set(edit.new)) for edit in edits):
-            detail = "Changed in the hub since the plan was made, so not overwritten."
-            return Result("conflict", "changed_since_planned", detail)
+        moved = _moved(ctx, member, edits)
+        if moved:
+            return Result("conflict", "changed_since_planned", moved)
         at = to_text(now())
         edited, refused = edit_member(member, edits, ctx.hub, ctx.catalogue, at)
         if refused:
@@ -312,5 +328,28 @@ def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:
             dynamo.write([members.put_member(hub_id, stored, view(stored, ctx.hub, single_valued(ctx.catalogue)))])
         except dynamo.ConditionFailedError:
             continue
+        except TooLargeToStoreError as exc:
+            return Result("error", exc.code, exc.detail)
         return Result("applied")
     raise TransientError
+
+
+def _moved(ctx: HubContext, member: Member, edits: Sequence[ColumnEdit]) -> str:
+    """Return what happened to the member since the plan was made that its edits must not undo; empty if nothing."""
+    shown = current_values(member, [edit.column for edit in edits], ctx.hub, ctx.catalogue)
+    if any(set(shown[edit.column]) not in (set(edit.old), set(edit.new)) for edit in edits):
+        return "Changed in the hub since the plan was made, so not overwritten."
+    newest = newest_deactivation(member)
+    seen = [edit.seen for edit in edits if edit.reactivates]
+    if newest and any(time is None or newest > time for time in seen):
+        return "Deactivated again since the plan was made, so not reactivated."
+    return ""
+
+
+def _to_json(edit: ColumnEdit) -> list[Any]:
+    return [edit.column, list(edit.old), list(edit.new), edit.seen]
+
+
+def _from_json(edit: list[Any]) -> ColumnEdit:
+    column, old, new, seen = edit
+    return ColumnEdit(column, tuple(old), tuple(new), seen)

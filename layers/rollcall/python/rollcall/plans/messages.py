@@ -11,7 +11,7 @@ from rollcall.plans.model import PlanKind, PlanState
 from rollcall.runtime import dynamo, queues
 from rollcall.runtime.errors import TransientError
 from rollcall.runtime.ids import digest
-from rollcall.runtime.observability import log
+from rollcall.runtime.observability import describe, log
 from rollcall.runtime.settings import optional
 
 if TYPE_CHECKING:
@@ -117,5 +117,5 @@ def wake(hub_id: str, mail_ids: Sequence[str]) -> None:
     """Point the sender at mails of the outbox. Not being able to is no failure: a sweeper points at them as well."""
     try:
         queues.send_many(QUEUE, [{"hub_id": hub_id, "mail_id": mail_id} for mail_id in mail_ids])
-    except TransientError:
-        log.warning("mail_not_announced", hub_id=hub_id, count=len(mail_ids))
+    except TransientError as exc:
+        log.warning("mail_not_announced", **describe(exc), hub_id=hub_id, count=len(mail_ids))

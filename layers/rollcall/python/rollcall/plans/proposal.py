@@ -102,13 +102,28 @@ def _is_free(found: Role | None, role: Role) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RuleChange:
-    """What a table says of one HRIS field and value, before and after: labels, empty if it says nothing."""
+    """What a table says of one HRIS field and value, before and after: labels, empty if it says nothing.
+
+    ``old_in`` and ``new_in`` hold for each of them the id of the segment it is of; empty for roles and profile fields.
+    """
 
     field: str
     value: str
     row: int
     old: tuple[str, ...]
     new: tuple[str, ...]
+    old_in: tuple[str, ...] = ()
+    new_in: tuple[str, ...] = ()
+
+    def by_segment(self) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+        """Return segment id (empty for roles and profile fields), old and new labels, for each that differs."""
+        found = []
+        for segment_id in sorted({*self.old_in, *self.new_in}):
+            old = tuple(text for text, place in zip(self.old, self.old_in, strict=True) if place == segment_id)
+            new = tuple(text for text, place in zip(self.new, self.new_in, strict=True) if place == segment_id)
+            if set(old) != set(new):
+                found.append((segment_id, old, new))
+        return found
 
     @property
     def outcome(self) -> str:
@@ -145,7 +160,13 @@ def _compared(old: list[Rule], new: list[Rule], catalogue: Catalogue) -> RuleCha
         row=new[0].row if new else 0,
         old=tuple(describe(rule, catalogue) for rule in old),
         new=tuple(describe(rule, catalogue) for rule in new),
+        old_in=tuple(_segment_of(rule) for rule in old),
+        new_in=tuple(_segment_of(rule) for rule in new),
     )
+
+
+def _segment_of(rule: Rule) -> str:
+    return rule.target.segment_id if isinstance(rule.target, OptionTarget) else ""
 
 
 def describe(rule: Rule, catalogue: Catalogue) -> str:

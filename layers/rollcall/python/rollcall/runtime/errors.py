@@ -120,6 +120,13 @@ class ConflictError(RefusedError):
     title = "Changed in the meantime"
 
 
+class TooLargeToStoreError(RefusedError):
+    """A member, person or segment would be larger than what can be kept of one; nothing was written."""
+
+    code = "too_large_to_store"
+    title = "More than can be kept"
+
+
 class PreconditionError(RollcallError):
     """The ``If-Match`` of the caller is not the current version."""
 

@@ -16,14 +16,17 @@ from rollcall.api.shapes import JSON, Given, Listed, Shown
 from rollcall.exports.model import visible_segments
 from rollcall.hubs import context
 from rollcall.hubs.model import Permission
+from rollcall.plans import catalogue_change
 from rollcall.runtime.errors import Fault, MalformedError, NotFoundError, RefusedError
 from rollcall.runtime.ids import new_id
+from rollcall.runtime.times import now
 from rollcall.segments.model import Role, Segment, Visibility, normalise
 from rollcall.segments.options import MAX_LABEL, Added, add_options, clean_label, read_pasted
 from rollcall.segments.store import change_catalogue
 
 if TYPE_CHECKING:
     from rollcall.hubs.context import HubContext
+    from rollcall.hubs.model import Admin
     from rollcall.segments.model import Option
 
 router = make_router()
@@ -141,6 +144,7 @@ def list_roles(hub_id: str) -> Response[Listed[RoleShown]]:
 def create_role(hub_id: str, body: NewRole) -> Response[RoleShown]:
     """Make a role. A role of the same name, spelling aside, is refused."""
     role_id = new_id()
+    admin = auth.caller(router.current_event.raw_event)
 
     def change() -> tuple[HubContext, Role]:
         ctx = context.load(hub_id)
@@ -151,7 +155,7 @@ def create_role(hub_id: str, body: NewRole) -> Response[RoleShown]:
             detail = f"A hub has at most {MAX_ROLES} roles."
             raise RefusedError(detail, code="too_many_roles")
         role = Role(role_id, body.label, order=_next_order(ctx.catalogue.roles))
-        change_catalogue(hub_id, ctx.catalogue_version, [role], [])
+        _change_and_recompute(ctx, admin, role=role)
         return ctx, role
 
     ctx, role = etags.retry(change)
@@ -212,7 +216,8 @@ def create_options(hub_id: str, segment_id: str) -> AddedShown:
     nearly like another option.
     """
     given = _given_options()
-    permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
+    admin = auth.caller(router.current_event.raw_event)
+    permissions = admin.permissions(hub_id)
 
     def change() -> Added:
         ctx = context.load(hub_id)
@@ -222,7 +227,7 @@ def create_options(hub_id: str, segment_id: str) -> AddedShown:
             raise NotFoundError
         result = _checked(add_options(segment.options, given, new_id))
         if result.added:
-            change_catalogue(hub_id, ctx.catalogue_version, [], [replace(segment, options=result.options)])
+            _change_and_recompute(ctx, admin, segment=replace(segment, options=result.options))
         return result
 
     result = etags.retry(change)
@@ -231,6 +236,17 @@ def create_options(hub_id: str, segment_id: str) -> AddedShown:
         duplicates=[DuplicateShown(given=found.given, same_as=found.same_as) for found in result.duplicates],
         similar=[SimilarShown(given=found.given, near=found.near) for found in result.similar],
     )
+
+
+def _change_and_recompute(
+    ctx: HubContext, admin: Admin, *, role: Role | None = None, segment: Segment | None = None
+) -> None:
+    """Store a role or a segment that rules may give already, and have every member computed anew."""
+    hub_id, version = ctx.hub.hub_id, ctx.catalogue_version + 1
+    work = catalogue_change.work_action(hub_id, version, admin.subject, now())
+    roles, segments = [role] if role else [], [segment] if segment else []
+    change_catalogue(hub_id, ctx.catalogue_version, roles, segments, [work])
+    catalogue_change.announce(hub_id, version)
 
 
 def _given_options() -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rollcall.runtime import dynamo
-from rollcall.runtime.errors import ConflictError
+from rollcall.runtime.errors import ConflictError, TooLargeToStoreError
+from rollcall.runtime.sizes import checked, size_of
 from rollcall.segments.model import Catalogue, Option, Role, Segment, Visibility
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 TABLE = "HUBS_TABLE"
 MAX_CHANGES = 99
+MAX_BYTES = 300_000
+# A transaction takes 4 MB, together with what else is in it.
+MAX_CHANGE_BYTES = 3_500_000
 _kept: dict[str, tuple[int, Catalogue]] = {}
 
 
@@ -43,17 +47,30 @@ def _read(hub_id: str) -> Catalogue:
     )
 
 
-def change_catalogue(hub_id: str, seen: int, roles: Sequence[Role], segments: Sequence[Segment]) -> None:
+def change_catalogue(
+    hub_id: str,
+    seen: int,
+    roles: Sequence[Role],
+    segments: Sequence[Segment],
+    together_with: Sequence[dynamo.Action] = (),
+) -> None:
     """Store new or changed roles and segments, if the catalogue is still the one that was seen.
+
+    Parameters
+    ----------
+    together_with
+        Writes of the same transaction.
 
     Raises
     ------
     ConflictError
         If somebody else changed it in the meantime.
+    TooLargeToStoreError
+        If a segment is larger than ``MAX_BYTES``.
     """
-    dynamo_actions = catalogue_actions(hub_id, seen, roles, segments)
+    actions = catalogue_actions(hub_id, seen, roles, segments)
     try:
-        dynamo.write(dynamo_actions)
+        dynamo.write([*actions, *together_with])
     except dynamo.ConditionFailedError as exc:
         raise ConflictError from exc
 
@@ -61,14 +78,29 @@ def change_catalogue(hub_id: str, seen: int, roles: Sequence[Role], segments: Se
 def catalogue_actions(
     hub_id: str, seen: int, roles: Sequence[Role], segments: Sequence[Segment]
 ) -> list[dynamo.Action]:
-    """Return the writes of new or changed roles and segments, for a transaction; the first one checks the version."""
+    """Return the writes of new or changed roles and segments, for a transaction; the first one checks the version.
+
+    Raises
+    ------
+    TooLargeToStoreError
+        If a segment is larger than ``MAX_BYTES``, or all together than ``MAX_CHANGE_BYTES``.
+    """
     head = {"pk": hub_id, "sk": "CATALOGUE", "version": seen + 1}
     condition, values = ("#version = :seen", {"seen": seen}) if seen else ("attribute_not_exists(#pk)", None)
-    return [
+    actions = [
         dynamo.put_action(TABLE, head, condition, values),
         *(dynamo.put_action(TABLE, _role_item(hub_id, role)) for role in roles),
-        *(dynamo.put_action(TABLE, _segment_item(hub_id, segment)) for segment in segments),
+        *(_put_segment(hub_id, segment) for segment in segments),
     ]
+    if sum(map(size_of, actions)) > MAX_CHANGE_BYTES:
+        detail = "These are too many new roles and options at once. Please create some of them first."
+        raise TooLargeToStoreError(detail)
+    return actions
+
+
+def _put_segment(hub_id: str, segment: Segment) -> dynamo.Action:
+    detail = f"The options of “{segment.name}” are more than a segment can hold. Use fewer or shorter ones."
+    return checked(dynamo.put_action(TABLE, _segment_item(hub_id, segment)), MAX_BYTES, detail)
 
 
 def _role_item(hub_id: str, role: Role) -> dict[str, Any]:

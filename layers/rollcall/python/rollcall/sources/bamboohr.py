@@ -231,6 +231,7 @@ def _read_form(body: bytes) -> dict[str, Any]:
     except ValueError:
         raise MalformedError([Fault("body", "not_a_form", "The body must be a form in UTF-8.")]) from None
     document: dict[str, Any] = {}
+    data: dict[str, str] = {}
     employees: dict[str, dict[str, Any]] = {}
     for key, value in pairs:
         top, _, rest = key.partition("[")
@@ -239,10 +240,11 @@ def _read_form(body: bytes) -> dict[str, Any]:
             entry = employees.setdefault(inner[0], {"id": inner[0], "fields": {}})
             _put_form_value(entry, inner[1:], value)
         elif top == "data" and len(inner) == 1:
-            document.setdefault("data", {})[inner[0]] = value
+            data[inner[0]] = value
         elif not inner:
             document[top] = value
-    return document | ({"employees": list(employees.values())} if employees else {})
+    found = {"data": data, "employees": list(employees.values())}
+    return document | {name: value for name, value in found.items() if value}
 
 
 def _put_form_value(entry: dict[str, Any], path: list[str], value: str) -> None:

@@ -14,6 +14,7 @@ import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rollcall.people.events import DirectoryEvent, Ignored
@@ -219,6 +220,7 @@ def read_attributes(value: object, place: str, faults: Faults) -> dict[str, str 
     return single | lists
 
 
+@lru_cache(maxsize=4_096)  # the same names come with every person
 def is_denied(name: str, more: frozenset[str] = frozenset()) -> bool:
     """Tell whether an attribute of this name is never stored.
 
@@ -242,7 +244,9 @@ def is_denied(name: str, more: frozenset[str] = frozenset()) -> bool:
 
 def plain_words(text: str) -> str:
     """Return the words of a name without case, accents, digits and punctuation, one space between them."""
-    spaced = _HUMP.sub(" ", unicodedata.normalize("NFKC", text))
+    spaced = _HUMP.sub(
+        " ", unicodedata.normalize("NFKC", text).replace("'", "").replace("\N{RIGHT SINGLE QUOTATION MARK}", "")
+    )
     letters = unicodedata.normalize("NFKD", spaced.casefold())
     return " ".join(_WORD.findall("".join(char for char in letters if not unicodedata.combining(char))))
 

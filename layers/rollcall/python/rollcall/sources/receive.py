@@ -16,7 +16,7 @@ from rollcall.people import event_log
 from rollcall.people.events import DirectoryEvent, Ignored, Kind
 from rollcall.runtime.errors import Fault, MalformedError, NotFoundError, TooLargeError, TransientError
 from rollcall.runtime.ids import is_ulid
-from rollcall.runtime.observability import log
+from rollcall.runtime.observability import describe, log
 from rollcall.sources.model import Delivery, without_denied
 from rollcall.sources.registry import challenger, provider
 
@@ -58,8 +58,8 @@ def receive(
     if waiting:
         try:
             event_log.wake(hub_id, source_id, waiting)
-        except TransientError:
-            log.warning("wake_failed", hub_id=hub_id, source_id=source_id, count=len(waiting))
+        except TransientError as exc:
+            log.warning("wake_failed", **describe(exc), hub_id=hub_id, source_id=source_id, count=len(waiting))
     ignored = sum(isinstance(event, Ignored) for event in events)
     log.info("webhook_received", hub_id=hub_id, source_id=source_id, provider=source.provider, count=len(events))
     return module.ANSWER, {"accepted": len(events) - ignored, "ignored": ignored}

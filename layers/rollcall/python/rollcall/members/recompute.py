@@ -1,0 +1,122 @@
+"""A member computed anew from mapping table and catalogue: after either changed, or moved while a member was made.
+
+Nothing is written unless what a source gives differs. Whoever wrote looks at the versions once more: if they moved in
+the meantime, the member is computed once more.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from rollcall.hubs import context
+from rollcall.members import store
+from rollcall.members.projection import derive, same_content, single_valued, view, with_slice
+from rollcall.people import store as people
+from rollcall.runtime import dynamo
+from rollcall.runtime.errors import TooLargeToStoreError, TransientError
+from rollcall.runtime.observability import log
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rollcall.hubs.context import HubContext
+    from rollcall.members.model import Change, Member
+    from rollcall.people.model import PersonRecord
+
+BATCH = 100
+TRIES = 6
+
+
+def recomputed(ctx: HubContext, member: Member, records: Mapping[str, PersonRecord]) -> Member:
+    """Return the member with the slices that table and catalogue give now; the same one if they say the same.
+
+    Parameters
+    ----------
+    records
+        The persons of the member's slices, by id.
+    """
+    single = single_valued(ctx.catalogue)
+    fresh = member
+    for record in _own(member, records):
+        held = member.slices[record.person.source_id]
+        # Table and catalogue say nothing of addresses: who keeps a former one keeps it.
+        part = replace(derive(record, ctx.table, ctx.catalogue), email=held.email)
+        if not same_content(held, part):
+            fresh = with_slice(fresh, part, ctx.hub, single)
+    return fresh
+
+
+def recompute_member(ctx: HubContext, member_id: str, change: Change) -> bool:
+    """Compute a member anew until the versions it was computed from stay. Returns whether anything was written.
+
+    Each person must still be at the revision that was read.
+
+    Raises
+    ------
+    TooLargeToStoreError
+        If the member would be larger than what can be kept.
+    TransientError
+        If AWS or other workers got in the way too often.
+    """
+    hub_id = ctx.hub.hub_id
+    is_written = False
+    for attempt in range(TRIES):
+        if attempt:
+            time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
+            ctx = context.load(hub_id)
+        member = store.get_member(hub_id, member_id)
+        if member is None:
+            return is_written
+        records = people.get_persons(hub_id, [part.person_id for part in member.slices.values()])
+        fresh = recomputed(ctx, member, records)
+        if fresh != member:
+            fresh = replace(fresh, change=change)
+            shown = view(fresh, ctx.hub, single_valued(ctx.catalogue))
+            checks = [people.check_person(hub_id, record) for record in _own(member, records)]
+            try:
+                dynamo.write([store.put_member(hub_id, fresh, shown), *checks])
+            except (dynamo.ConditionFailedError, TransientError):
+                continue
+            is_written = True
+        if context.current_versions(hub_id) == ctx.versions:
+            return is_written
+    raise TransientError
+
+
+def recompute_shard(ctx: HubContext, shard: int, change: Change) -> int:
+    """Compute the members of one shard anew, deleted ones left out; a second time writes nothing.
+
+    Returns
+    -------
+    int
+        How many members were written.
+
+    Raises
+    ------
+    TransientError
+        If AWS or other workers got in the way too often; what was written stays.
+    """
+    hub_id = ctx.hub.hub_id
+    listed = (item["member_id"] for item in dynamo.query_all(store.TABLE, f"{hub_id}#{shard}", index="by_name"))
+    written = 0
+    while batch := list(islice(listed, BATCH)):
+        found = store.get_members(hub_id, batch)
+        asked = [part.person_id for member in found.values() for part in member.slices.values()]
+        records = people.get_persons(hub_id, asked)
+        for member in found.values():
+            if recomputed(ctx, member, records) == member:
+                continue
+            try:
+                written += recompute_member(ctx, member.member_id, change)
+            except TooLargeToStoreError as exc:
+                log.warning("member_not_recomputed", hub_id=hub_id, member_id=member.member_id, reason=exc.code)
+    return written
+
+
+def _own(member: Member, records: Mapping[str, PersonRecord]) -> list[PersonRecord]:
+    found = [records[part.person_id] for part in member.slices.values() if part.person_id in records]
+    return [record for record in found if record.member_id == member.member_id and not record.person.erased]
