@@ -16,7 +16,7 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 from standardwebhooks import Webhook
@@ -67,7 +67,7 @@ def new_hub(stack: dict[str, Any], folder: Path, name: str, admin: str) -> dict[
 
 def read_mail(path: Path) -> EmailMessage:
     """Read a mail as the recorder wrote it down."""
-    return cast("EmailMessage", email.message_from_bytes(path.read_bytes(), policy=email.policy.default))
+    return email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
 
 
 def invitation_link(message: EmailMessage) -> str:

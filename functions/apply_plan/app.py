@@ -1,4 +1,7 @@
-"""Approved plans → members and invitations: begins a plan, and applies each part that a pointer names."""
+"""Approved plans → members and invitations: begins a plan, and applies each part that a pointer names.
+
+Also computes members anew after roles or options changed.
+"""
 
 from __future__ import annotations
 
@@ -23,5 +26,8 @@ require(
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Take SQS records with ``{hub_id, plan_id, part}``; report those that must come again."""
+    """Take SQS records with ``{hub_id, plan_id, part}`` or ``{hub_id, catalogue_version, shard}``.
+
+    Those that must come again are reported.
+    """
     return queues.process(event, handle_pointer)

@@ -22,17 +22,18 @@ PEOPLE = 40
 ROUNDS = 4
 
 
-def _workers(stack: dict[str, Any]) -> list[int]:
-    """Return the pids of the emulator's Lambda worker processes that live."""
+def _workers(stack: dict[str, Any], function: str) -> list[int]:
+    """Return the pids of the emulator's worker processes that live, if the function has one among them."""
     parent = str(stack["ministack_pid"])
     listed = subprocess.run(
-        ["/bin/ps", "-o", "pid=", "-o", "stat=", "-o", "args=", "--ppid", parent],
+        ["/bin/ps", "-ww", "-o", "pid=", "-o", "stat=", "-o", "args=", "--ppid", parent],
         capture_output=True,
         text=True,
         check=False,
     )
     rows = [line.split(maxsplit=2) for line in listed.stdout.splitlines()]
-    return [int(pid) for pid, state, command in rows if "ministack-lambda" in command and "Z" not in state]
+    alive = [(int(pid), command) for pid, state, command in rows if "ministack-lambda" in command and "Z" not in state]
+    return [pid for pid, _ in alive] if any(stack["functions"][function] in command for _, command in alive) else []
 
 
 def _deliver(source: StandardSource, events: list[dict[str, Any]], name: str) -> None:
@@ -69,9 +70,9 @@ def test_killed_workers_lose_and_double_nothing(
             for person in range(PEOPLE)
         ]
         _deliver(own_system, events, f"{run}-{number}")
-        time.sleep(0.4)
+        pids = wait_for("a worker of sync_member", lambda: _workers(stack, "sync_member"))
+        time.sleep(0.1)
         counts = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
-        pids = _workers(stack)
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
         kills += len(pids)

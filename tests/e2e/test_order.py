@@ -86,7 +86,7 @@ def _drained(sqs: Any, queue: str) -> None:
 
     def look() -> bool:
         found = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
-        return found["ApproximateNumberOfMessages"] == found["ApproximateNumberOfMessagesNotVisible"] == "0"
+        return {found["ApproximateNumberOfMessages"], found["ApproximateNumberOfMessagesNotVisible"]} == {"0"}
 
     wait_for("applying 2,400 events", look, seconds=600)
 

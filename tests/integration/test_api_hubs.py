@@ -26,7 +26,7 @@ def test_new_hub_has_settings_a_role_and_its_first_admin(aws: None) -> None:
     assert as_admin(hub_id, "GET", "").json["name"] == "Harbour"
     assert [role["label"] for role in as_admin(hub_id, "GET", "/roles").json["items"]] == ["Member"]
     assert [(a["email"], a["role"]) for a in as_admin(hub_id, "GET", "/admins").json["items"]] == [
-        ("ada.admin@example.com", "admin")
+        ("Ada.Admin@example.com", "admin")
     ]
     assert hubs.get_hub(hub_id).default_role
 
@@ -136,6 +136,20 @@ def test_given_secret_is_taken_and_a_useless_one_refused(aws: None) -> None:
     refused = as_admin(hub_id, "POST", "/sources", {**body, "secret": "short"})
     assert (refused.status, refused.json["faults"][0]["place"]) == (400, "body.secret")
     assert "short" not in refused.text
+
+
+def test_setting_that_the_provider_does_not_know_is_refused(aws: None) -> None:
+    """A slip in the name of a setting connects nothing; one that is known is kept and shown."""
+    hub_id = made_hub()
+    body = {"provider": "workos", "name": "Directory", "settings": {"directory": "directory_01"}}
+    refused = as_admin(hub_id, "POST", "/sources", body)
+    assert (refused.status, [fault["place"] for fault in refused.json["faults"]]) == (400, ["body.settings.directory"])
+    assert as_admin(hub_id, "GET", "/sources").json["items"] == []
+    kept = {"directory_id": "directory_01", "deny": "shoe size"}
+    made = as_admin(hub_id, "POST", "/sources", {**body, "settings": kept}).json
+    source = hubs.get_source(hub_id, made["source_id"])
+    assert source is not None
+    assert source.settings == made["settings"] == kept
 
 
 def test_unknown_provider_is_refused(aws: None) -> None:

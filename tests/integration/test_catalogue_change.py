@@ -166,8 +166,10 @@ def test_members_follow_whatever_fails(world: World) -> None:
         ask(world, "/segments/languages/options", {"options": [f"Tongue {number}"]})
         return context.load(world.hub.hub_id).catalogue_version
 
+    _do_shard(world, change(39), shard)  # warm: what is kept is not read again
+    version = change(0)
     with injected() as counted:
-        _do_shard(world, change(0), shard)
+        _do_shard(world, version, shard)
     for number in range(1, len(counted.calls) + 1):
         version = change(number)
         before = stored(world, member_id)

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rollcall.hubs import context
+from rollcall.people import event_log
 from rollcall.people import store as people
 from rollcall.people.events import Kind
+from rollcall.people.model import EventState
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import TooLargeToStoreError
+from rollcall.runtime.ids import event_id
 from rollcall.segments import store as segments
 from rollcall.segments.model import Option, Segment
-from tests.support.world import World
+from tests.support.world import SOURCE, World
 
 if TYPE_CHECKING:
     from rollcall.people.model import PersonRecord
@@ -73,3 +76,20 @@ def test_more_than_a_transaction_takes_is_refused(world: World) -> None:
     with pytest.raises(TooLargeToStoreError, match="at once"):
         segments.catalogue_actions(world.hub.hub_id, 1, [], many)
     assert len(segments.catalogue_actions(world.hub.hub_id, 1, [], many[:12])) == 13
+
+
+def test_event_that_would_make_a_person_too_large_is_quarantined(aws: None) -> None:
+    """Partial events cannot grow a person beyond what an item holds; the event says so, and earlier data stays."""
+    world = World().build()
+    for number in range(3):
+        values = {f"Field {number} {n}": "x" * 900 for n in range(150)}
+        world.tell(world.event(f"part {number}", number, attributes=values))
+    states = [event_log.get_event(world.hub.hub_id, event_id(SOURCE, f"part {number}")) for number in range(3)]
+    assert [(logged.state, logged.reason) for logged in states if logged] == [
+        (EventState.APPLIED, "person_created"),
+        (EventState.APPLIED, "person_changed"),
+        (EventState.QUARANTINED, "too_large_to_store"),
+    ]
+    person = people.get_person(world.hub.hub_id, world.person_id())
+    assert person is not None
+    assert len(person.person.attributes) == 300

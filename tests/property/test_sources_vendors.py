@@ -222,11 +222,11 @@ def test_any_form_gives_events_or_faults(body: bytes) -> None:
 @settings(max_examples=examples(300), deadline=None)
 @given(
     name=st.text(),
-    before=st.sampled_from(["", "Custom.", "custom_fields.", "x_"]),
+    before=st.sampled_from(["", "Custom.", "custom_fields."]),
     after=st.sampled_from(["", " 2", ".a"]),
 )
 def test_denied_stays_denied_in_company(name: str, before: str, after: str) -> None:
-    """What is denied alone is denied within a longer dotted or spaced name."""
+    """What is denied alone is denied within a longer dotted name, and with a number behind it."""
     if is_denied(name):
         assert is_denied(f"{before}{name}{after}")
     assert is_denied(f"{before}date of birth{after}")

@@ -184,6 +184,7 @@ def _post_webhook() -> Json:
         "responses": {
             "200": taken,
             "202": taken,
+            "204": {"description": "Taken, where the system wants an empty answer."},
             "400": _problem("Not JSON or of the wrong shape; every fault is listed."),
             "401": _problem("The signature is missing, wrong or too old."),
             "404": _problem("No such source."),
@@ -202,6 +203,7 @@ def _get_webhook() -> Json:
         "parameters": [_parameter("hub_id"), _parameter("source_id")],
         "responses": {
             "200": {"description": "The answer to the challenge."},
+            "401": _problem("The secret is missing or wrong."),
             "404": _problem("No such source, or one that does not ask."),
         },
     }

@@ -17,7 +17,7 @@ from rollcall.hubs import admins as admin_store
 from rollcall.hubs import store
 from rollcall.hubs.admins import AdminList, ListedAdmin, Notice
 from rollcall.hubs.model import DeletedMeans, Delivery, Hub, Permission, Source
-from rollcall.privacy.emails import normalise_email
+from rollcall.privacy.emails import written_email
 from rollcall.runtime.errors import Fault, MalformedError, NotFoundError
 from rollcall.runtime.ids import is_ulid, new_id
 from rollcall.runtime.observability import log
@@ -44,7 +44,7 @@ def _email_or_nothing(text: str) -> str:
     if not text:
         return text
     try:
-        return normalise_email(text)
+        return written_email(text)
     except ValueError:
         message = "This is not one e-mail address"
         raise ValueError(message) from None
@@ -146,6 +146,13 @@ class AdminShown(Shown):
     notices: list[Notice]
 
 
+# What only one provider needs, such as the account whose events are ours: docs/sources has them.
+SettingName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,49}$")]
+SettingValue = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+MAX_SOURCE_SETTINGS = 20
+COMMON_SETTINGS = ("deny",)
+
+
 class NewSource(Given):
     """A source to be connected."""
 
@@ -153,6 +160,7 @@ class NewSource(Given):
     name: Name
     secret: str | None = None
     deleted_means: DeletedMeans = DeletedMeans.DELETE
+    settings: dict[SettingName, SettingValue] = Field(default_factory=dict, max_length=MAX_SOURCE_SETTINGS)
 
 
 class SourceShown(Shown):
@@ -162,6 +170,7 @@ class SourceShown(Shown):
     provider: str
     name: str
     deleted_means: DeletedMeans
+    settings: dict[str, str]
     webhook_url: str
 
 
@@ -264,6 +273,7 @@ def create_source(hub_id: str, body: NewSource) -> Response[SourceMade]:
         known = ", ".join(sorted(registry.PROVIDERS))
         raise MalformedError([Fault("body.provider", "unknown_provider", f"Choose one of: {known}.")])
     secret = _given_or_new_secret(body.provider, body.secret)
+    _check_settings(body)
     source = Source(
         hub_id=hub_id,
         source_id=new_id(),
@@ -271,6 +281,7 @@ def create_source(hub_id: str, body: NewSource) -> Response[SourceMade]:
         name=body.name,
         salt=store.get_hub(hub_id).salt,
         deleted_means=body.deleted_means,
+        settings=dict(body.settings),
     )
     store.create_source(source, secret)
     log.info("source_created", hub_id=hub_id, source_id=source.source_id, provider=source.provider)
@@ -341,12 +352,23 @@ def _show_admins(found: AdminList) -> Listed[AdminShown]:
     return Listed[AdminShown](items=items, next_cursor=None)
 
 
+def _check_settings(body: NewSource) -> None:
+    """Refuse settings that the provider does not know: with a slip in a name a source would take everything."""
+    known = {*COMMON_SETTINGS, *registry.provider(body.provider).SETTINGS}
+    words = ", ".join(sorted(known))
+    unknown = sorted(body.settings.keys() - known)
+    if unknown:
+        detail = f"Sources of this kind know these settings: {words}."
+        raise MalformedError([Fault(f"body.settings.{name}", "unknown_setting", detail) for name in unknown])
+
+
 def _show_source(source: Source) -> SourceShown:
     return SourceShown(
         source_id=source.source_id,
         provider=source.provider,
         name=source.name,
         deleted_means=source.deleted_means,
+        settings=dict(source.settings),
         webhook_url=f"{_base_url()}/hubs/{source.hub_id}/sources/{source.source_id}/events",
     )
 

@@ -72,7 +72,7 @@ class Change:
     Attributes
     ----------
     cause
-        ``event:<id>``, ``plan:<id>``, ``accept:<address id>``, ``admin``, ``mapping:<version>``.
+        ``event:<id>``, ``plan:<id>``, ``accept:<address id>``, ``admin``, ``catalogue:<version>``.
     actor
         The admin's subject, or ``directory``, or ``member``.
     """

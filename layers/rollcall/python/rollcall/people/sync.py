@@ -22,7 +22,7 @@ from rollcall.people.merge import lift, merge
 from rollcall.people.model import Address, EventState, Outcome, PersonRecord
 from rollcall.privacy.emails import usable_email
 from rollcall.runtime import dynamo
-from rollcall.runtime.errors import NotFoundError, TransientError
+from rollcall.runtime.errors import NotFoundError, TooLargeToStoreError, TransientError
 from rollcall.runtime.observability import describe, log
 from rollcall.runtime.times import from_text, now, to_text
 
@@ -45,8 +45,13 @@ def apply_event(hub_id: str, event_id: str) -> Outcome | None:
     logged = event_log.get_event(hub_id, event_id)
     if logged is None or logged.state is not EventState.NEW or logged.event is None:
         return None
-    is_far = from_text(logged.event.occurred_at) > now() + FAR_FUTURE
-    outcome = FUTURE if is_far else _apply(hub_id, logged.event)
+    if from_text(logged.event.occurred_at) > now() + FAR_FUTURE:
+        outcome = FUTURE
+    else:
+        try:
+            outcome = _apply(hub_id, logged.event)
+        except TooLargeToStoreError as exc:
+            outcome = Outcome(EventState.QUARANTINED, exc.code, exc.detail)
     event_log.settle_event(hub_id, event_id, outcome, now(), logged.round)
     log.info(
         "event_settled",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def checked(action: Action, most: int, detail: str) -> Action:
     """Return a put as it is, if its item has at most so many bytes.
 
-    The bytes are those of DynamoDB's JSON: somewhat more than DynamoDB counts, never less.
+    The bytes are those of DynamoDB's JSON: somewhat more than what DynamoDB counts.
 
     Raises
     ------

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rollcall.hubs.model import Source
 
 ANSWER = 200
+SETTINGS: tuple[str, ...] = ("linked_account_id", "email")
 SECRET_RULE = AS_SHOWN
 is_secret = is_text_secret
 new_secret = new_text_secret

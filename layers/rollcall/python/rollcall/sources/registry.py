@@ -21,6 +21,7 @@ class Provider(Protocol):
     """What a source module offers."""
 
     ANSWER: int
+    SETTINGS: tuple[str, ...]
     SECRET_RULE: str
 
     def verify(self, delivery: Delivery, secrets: Sequence[str]) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rollcall.hubs.model import Source
 
 ANSWER = 202
+SETTINGS: tuple[str, ...] = ()
 SECRET_RULE = "Give `whsec_` followed by 24 to 64 random bytes in base64, or leave it out."  # noqa: S105 - a rule
 PREFIX = "whsec_"
 TOLERANCE_SECONDS = 300

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rollcall.hubs.model import Source
 
 ANSWER = 200
+SETTINGS: tuple[str, ...] = ("directory_id",)
 SECRET_RULE = AS_SHOWN
 is_secret = is_text_secret
 new_secret = new_text_secret

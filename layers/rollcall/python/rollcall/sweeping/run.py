@@ -10,6 +10,7 @@ from rollcall.mail import store as mails
 from rollcall.mail.model import due_shards
 from rollcall.mail.send import sweep_mail
 from rollcall.people import event_log
+from rollcall.plans import catalogue_change
 from rollcall.plans.stuck import wake_due
 from rollcall.runtime import queues
 from rollcall.runtime.errors import TransientError
@@ -44,6 +45,7 @@ def sweep() -> dict[str, int]:
         "mails": lambda turn: _mails(turn, at),
         "exports": lambda turn: _exports(turn, at),
         "plans": lambda turn: turn.add(wake_due(AT_A_TIME)),
+        "catalogue_changes": lambda turn: turn.add(catalogue_change.wake_due(AT_A_TIME)),
         "invitations": lambda turn: turn.add(expire_invitations(at, AT_A_TIME)),
     }
     done: dict[str, int] = {}
