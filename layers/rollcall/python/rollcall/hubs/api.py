@@ -17,7 +17,7 @@ from rollcall.hubs import admins as admin_store
 from rollcall.hubs import store
 from rollcall.hubs.admins import AdminList, ListedAdmin, Notice
 from rollcall.hubs.model import DeletedMeans, Delivery, Hub, Permission, Source
-from rollcall.privacy.emails import written_email
+from rollcall.privacy.emails import identity_of, written_email
 from rollcall.runtime.errors import Fault, MalformedError, NotFoundError
 from rollcall.runtime.ids import is_ulid, new_id
 from rollcall.runtime.observability import log
@@ -241,10 +241,11 @@ def change_admins(hub_id: str, body: AdminEntries) -> Response[Listed[AdminShown
     """Replace the list; `If-Match` guards against changes by others."""
     headers = router.current_event.headers
     admins = tuple(ListedAdmin(entry.email, entry.role, tuple(dict.fromkeys(entry.notices))) for entry in body.items)
+    known = [identity_of(admin.email) for admin in admins]
     faults = [
         Fault(f"body.items.{n}.email", "duplicate", "This admin is in the list already.")
-        for n, admin in enumerate(admins)
-        if admin.email in {other.email for other in admins[:n]}
+        for n, address in enumerate(known)
+        if address in known[:n]
     ]
     if faults:
         raise MalformedError(faults)
