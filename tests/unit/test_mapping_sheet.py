@@ -180,3 +180,9 @@ def test_a_sheet_read_and_resolved_maps_a_person() -> None:
     given = project({"office": " LONDRES ", "Grade": "2", "Shoe": "42"}, table, CATALOGUE)
     assert (given.roles, dict(given.segments), given.unmapped) == (("mentor",), {"loc": ("ldn",)}, (("Shoe", "42"),))
     assert dict(project({"Grade": "1"}, table, CATALOGUE).profile) == {"Rank": "first"}
+
+
+@pytest.mark.parametrize("name", ["Status", "e_mail", "First_name", "profile: Desk", "HRIS: Office", "a@b"])
+def test_segment_with_the_name_of_a_column_of_ours_is_refused_at_its_cell(name: str) -> None:
+    """The files that admins edit could not tell such a segment's column from their own."""
+    assert _faults(f",Office,London,,Segment,{name},London,Public") == [("F2", "reserved_name")]

@@ -144,6 +144,7 @@ def test_a_reactivation_counts_for_the_deactivation_it_undoes_and_those_before(a
         ("../../etc/passwd", "etc_passwd"),
         ("a\u202eb\x00.csv", "a_b_.csv"),
         (" . ", "file.csv"),
+        ("${filename}", "filename"),
         ("久" * 200, "久" * 85),
     ],
 )

@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
 COLUMNS = ("email", "first_name", "last_name", "role", "language", "ref")
-# Names that a segment cannot have: its column could not be told from these.
-RESERVED = frozenset(
-    normalise(name.replace("_", " ")) for name in (*COLUMNS, "note", "result", "reason", "status", "roles")
-)
 HRIS_PREFIX = "hris:"
 # How people call the columns when they make a file of their own, as ``_key`` gives it.
 ALIASES = {

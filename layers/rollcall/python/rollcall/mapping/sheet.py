@@ -16,7 +16,7 @@ from rollcall.files.dialect import refusal
 from rollcall.files.rows import Limits, read_records
 from rollcall.mapping.table import ANY, MappingTable, OptionTarget, ProfileTarget, RoleTarget, Rule, Target
 from rollcall.runtime.errors import Fault, MalformedError
-from rollcall.segments.model import Option, Role, Segment, Visibility, normalise
+from rollcall.segments.model import RESERVED_SENTENCE, Option, Role, Segment, Visibility, is_reserved, normalise
 from rollcall.segments.options import clean_label
 
 if TYPE_CHECKING:
@@ -170,6 +170,8 @@ def _read_row(number: int, name: str, cells: dict[str, str], faults: list[Fault]
         wrong.append(Fault(f"E{number}", "unknown_hub_type", "This can be Role, Segment or Profile field."))
     if cells["H"] and visibility is None:
         wrong.append(Fault(f"H{number}", "unknown_visibility", "This can be Public, Private or Hidden."))
+    if kind == SEGMENT and is_reserved(cells["F"]):
+        wrong.append(Fault(f"F{number}", "reserved_name", RESERVED_SENTENCE))
     wrong += [
         Fault(f"{column}{number}", "too_long", f"This can have at most {MAX_TEXT} characters.")
         for column in "BCFG"

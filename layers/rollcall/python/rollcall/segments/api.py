@@ -20,7 +20,7 @@ from rollcall.plans import catalogue_change
 from rollcall.runtime.errors import Fault, MalformedError, NotFoundError, RefusedError
 from rollcall.runtime.ids import new_id
 from rollcall.runtime.times import now
-from rollcall.segments.model import Role, Segment, Visibility, normalise
+from rollcall.segments.model import RESERVED_SENTENCE, Role, Segment, Visibility, is_reserved
 from rollcall.segments.options import MAX_LABEL, Added, add_options, clean_label, read_pasted
 from rollcall.segments.store import change_catalogue
 
@@ -37,13 +37,6 @@ MAX_ROLES = 200
 MAX_SEGMENTS = 100
 # A segment is one item of at most 400 KB.
 MAX_OPTION_BYTES = 250_000
-# Columns of our own in the files that admins edit: a segment of that name could not have one.
-RESERVED_NAMES = frozenset(
-    {
-        "email", "first_name", "last_name", "language", "locale", "note", "profile", "reason", "ref", "result",
-        "role", "roles", "status", "version",
-    }
-)  # fmt: skip
 
 
 def _label(text: str) -> str:
@@ -176,9 +169,8 @@ def list_segments(hub_id: str) -> Response[Listed[SegmentShown]]:
 @needs(Permission.MAP)
 def create_segment(hub_id: str, body: NewSegment) -> Response[SegmentShown]:
     """Make a segment. One of the same name, spelling aside, is refused."""
-    if normalise(body.name) in RESERVED_NAMES or normalise(body.name).startswith("profile:"):
-        detail = "The files use this name for a column of their own: choose another."
-        raise MalformedError([Fault("body.name", "reserved_name", detail)])
+    if is_reserved(body.name):
+        raise MalformedError([Fault("body.name", "reserved_name", RESERVED_SENTENCE)])
     options = _checked(add_options((), body.options, new_id)).options
     segment_id = new_id()
 

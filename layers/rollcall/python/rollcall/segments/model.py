@@ -131,3 +131,21 @@ def normalise(text: str) -> str:
         text = unicodedata.normalize("NFD", text.translate(_INVISIBLE)).casefold()
         text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", text).casefold())
     return " ".join(text.casefold().split())
+
+
+# Columns of our own in the files that admins edit, as people call them: a segment of that name could not have one.
+_RESERVED = frozenset(
+    {
+        "email", "first name", "last name", "language", "locale", "note", "profile", "reason", "ref", "result",
+        "role", "roles", "status", "version", "e mail", "mail", "email address", "e mail address", "firstname",
+        "given name", "lastname", "surname", "family name",
+    }
+)  # fmt: skip
+_RESERVED_PREFIXES = ("profile:", "hris:")
+RESERVED_SENTENCE = "The files use this name for a column of their own: choose another."
+
+
+def is_reserved(name: str) -> bool:
+    """Tell whether a segment cannot have this name."""
+    plain = normalise(name.replace("_", " ").replace("-", " "))
+    return plain in _RESERVED or plain.startswith(_RESERVED_PREFIXES) or "@" in plain

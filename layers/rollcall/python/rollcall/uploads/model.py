@@ -16,7 +16,7 @@ Item = dict[str, Any]
 MAX_BYTES = 200 * 1024 * 1024
 LINK_SECONDS = 3600
 _MAX_NAME_BYTES = 255
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069/\\]+")
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069/\\${}]+")
 
 
 class UploadKind(StrEnum):
@@ -111,7 +111,10 @@ def read_key(key: str) -> UploadKey | None:
 
 
 def safe_filename(text: str) -> str:
-    """Return a file name without path and control characters, at most 255 bytes; ``file.csv`` if nothing is left."""
+    """Return a file name without path, controls and ``${...}``, which a presigned form would fill in.
+
+    At most 255 bytes; ``file.csv`` if nothing is left.
+    """
     name = _UNSAFE.sub("_", unicodedata.normalize("NFC", text.encode("utf-8", "ignore").decode())).strip(" ._")
     while len(name.encode()) > _MAX_NAME_BYTES:
         name = name[1:]
