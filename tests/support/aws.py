@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
-QUEUES = ("DIRECTORY_EVENTS", "EXPORTS", "PLAN_PARTS", "EMAILS")
+QUEUES = ("DIRECTORY_EVENTS", "EXPORTS", "PLAN_PARTS", "EMAILS", "UPLOADS")
 REGION = "eu-west-1"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import unquote_plus
@@ -23,7 +24,7 @@ from rollcall.runtime.errors import Fault, MalformedError, NotFoundError
 from rollcall.runtime.ids import digest
 from rollcall.runtime.observability import log
 from rollcall.runtime.settings import env
-from rollcall.runtime.times import now, to_text
+from rollcall.runtime.times import from_text, now, to_text
 from rollcall.uploads import store as uploads
 from rollcall.uploads.model import Upload, UploadState, read_key
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from rollcall.plans.model import Change
 
 QUEUE = "PLAN_PARTS_QUEUE_URL"
+GIVE_UP = timedelta(days=1)
+TOO_LONG = Fault("file", "took_too_long", "The file could not be read in its time. Split it and upload the pieces.")
 # An item holds 400 KB; who mends these will see the others.
 _KEPT_FAULTS = 500
 
@@ -61,6 +64,26 @@ def handle_s3_event(body: Mapping[str, Any]) -> list[Plan]:
     return plans
 
 
+def plan_again(pointer: Mapping[str, Any]) -> Plan | None:
+    """Go on with a plan that got stuck in its making, as the sweeper asks; after a day it is given up.
+
+    The pointer holds ``hub_id``, ``upload_id`` and ``version_id``.
+    """
+    upload = uploads.get_upload(pointer["hub_id"], pointer["upload_id"])
+    if upload is None:
+        return None
+    plan = store.get_plan(upload.hub_id, plan_id_of(upload, pointer["version_id"]))
+    if plan is not None and plan.state is PlanState.PLANNING and from_text(plan.created_at) < now() - GIVE_UP:
+        _fail(context.load(upload.hub_id), plan, upload, MalformedError([TOO_LONG]))
+        return store.get_plan(plan.hub_id, plan.plan_id)
+    return plan_upload(upload, pointer["version_id"])
+
+
+def plan_id_of(upload: Upload, version_id: str) -> str:
+    """Return the id of the plan of one version of an uploaded file: the same for every announcement of it."""
+    return digest("plan", upload.upload_id, version_id)
+
+
 def plan_upload(upload: Upload, version_id: str) -> Plan:
     """Make the plan of one version of an uploaded file, unless it is made already.
 
@@ -72,7 +95,7 @@ def plan_upload(upload: Upload, version_id: str) -> Plan:
     ctx = context.load(upload.hub_id)
     plan = store.create_plan(
         Plan(
-            plan_id=digest("plan", upload.upload_id, version_id),
+            plan_id=plan_id_of(upload, version_id),
             hub_id=upload.hub_id,
             kind=FROM_UPLOAD[upload.kind],
             state=PlanState.PLANNING,

@@ -9,6 +9,7 @@ from rollcall.runtime import queues
 from rollcall.runtime.times import now
 
 QUEUE = "PLAN_PARTS_QUEUE_URL"
+UPLOADS_QUEUE = "UPLOADS_QUEUE_URL"
 
 
 def wake_due(at_most: int = 100) -> int:
@@ -30,6 +31,9 @@ def wake_due(at_most: int = 100) -> int:
                 expire(plan)
                 continue
             store.look_later(plan, now())
+            if plan.state is PlanState.PLANNING:
+                again = {"hub_id": hub_id, "upload_id": plan.upload_id, "version_id": plan.params["version_id"]}
+                queues.send(UPLOADS_QUEUE, again)
             if plan.state is PlanState.APPLYING:
                 queues.send(QUEUE, {"hub_id": hub_id, "plan_id": plan_id, "part": 0})
     return count
