@@ -15,6 +15,8 @@ from rollcall.invitations import links
 from rollcall.invitations import store as invitations
 from rollcall.invitations.accept import PageState, accept, look
 from rollcall.invitations.model import Invitation, InvitationStatus
+from rollcall.mail import store as outbox
+from rollcall.mail.model import ClaimRefusal
 from rollcall.people import store as people
 from rollcall.people.events import Kind
 from rollcall.people.merge import tombstone
@@ -87,6 +89,21 @@ def test_person_without_email_who_left_is_not_invited_at_a_typed_address(world: 
     plan = _upload(world, f"{TYPED},Mentee,,,{ref}")
     assert plan.counts == {reason: 1}
     assert everything("INVITATIONS_TABLE") == []
+
+
+@pytest.mark.parametrize(("kind", "outcome"), [(Kind.DEACTIVATED, ClaimRefusal.PERSON_GONE), (Kind.UPDATED, None)])
+def test_no_mail_starts_to_a_typed_address_after_its_person_left(
+    world: World, kind: Kind, outcome: ClaimRefusal | None
+) -> None:
+    """Leaving between the invitation and its mail stops the mail; any other event does not."""
+    ref = _know(world)
+    _upload(world, f"{TYPED},Mentee,,,{ref}")
+    world.tell(world.event("later", 60, kind, attributes={"Office": "Toronto"}))
+    (item,) = [item for item in everything("MAIL_TABLE") if item["kind"] == "invitation"]
+    mail = outbox.get(world.hub.hub_id, item["mail_id"])
+    assert mail is not None
+    claimed = outbox.claim(mail, now())
+    assert (claimed if isinstance(claimed, ClaimRefusal) else None) is outcome
 
 
 def test_erased_person_is_not_invited_at_a_typed_address(world: World) -> None:

@@ -56,6 +56,7 @@ class ClaimRefusal(StrEnum):
 
     TAKEN = "taken"
     ADDRESS_BARRED = "address_barred"
+    PERSON_GONE = "person_gone"
     INVITATION_CLOSED = "invitation_closed"
     MAIL_OFF = "mail_off"
 
@@ -89,6 +90,8 @@ class Mail:
         One address; gone once the mail is settled.
     params
         What the template needs, small; never a token. Gone once the mail is settled.
+    person_id
+        For invitations and reminders to somebody of the directory: nothing is sent once they left or are a member.
     address_id, invitation_epoch
         For invitations and reminders: whose, and which round of the invitation. ``address_id`` may be given for other
         kinds too, then nothing goes to an address that is barred.

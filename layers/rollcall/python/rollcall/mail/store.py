@@ -142,6 +142,12 @@ def _claim_actions(mail: Mail, claimed: Mail, now: datetime) -> tuple[list[dynam
             )
         )
         meanings.append(ClaimRefusal.INVITATION_CLOSED)
+    if mail.kind in INVITING and mail.person_id:
+        # Somebody invited at an address that an admin typed: leaving bars their own address, not this one.
+        person = f"{mail.hub_id}#P#{mail.person_id}"
+        is_there = "#status = :active AND attribute_not_exists(#member_id)"
+        actions.append(dynamo.check_action(PEOPLE, person, "-", is_there, {"active": "active"}))
+        meanings.append(ClaimRefusal.PERSON_GONE)
     return actions, meanings
 
 

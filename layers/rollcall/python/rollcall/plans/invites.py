@@ -296,6 +296,7 @@ def _mail(ctx: HubContext, invitation: Invitation, at: datetime) -> Mail:
         language=invitation.language,
         not_before=at,
         params={"first_name": invitation.first_name, "expires_on": invitation.expires_at[:10]},
+        person_id=invitation.person_id or None,
         address_id=invitation.address_id,
         invitation_epoch=invitation.epoch,
     )
