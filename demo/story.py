@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Json = Any
 OK = frozenset({200, 202})
+# Four of the 36 do not press the button.
+HESITANT = frozenset({"renee.cote", "samuel.adeyemi", "sofia.rossi", "zoe.vandenberg"})
 
 
 @dataclass
@@ -175,8 +177,9 @@ class Story:
             self.api.http.get(link)
         step(f"a mail scanner opens every link: members before {before}, after {len(list(self.api.all('/members')))}")
         self._checks("members made by opening links", 0, len(list(self.api.all("/members"))) - before)
-        for mail in mails[:32]:
-            self.api.http.post(self._link(mail) + "/accept")
+        for mail in mails:
+            if mail["to"][0].partition("@")[0] not in HESITANT:
+                self.api.http.post(self._link(mail) + "/accept")
         members = list(self.api.all("/members"))
         step(f"32 people press the button: {len(members) - before} members")
         self._checks("members after accepting", 32, len(members) - before)

@@ -22,6 +22,11 @@ ROOT = Path(__file__).parents[2]
 STATE = ROOT / os.environ.get("ROLLCALL_STATE_DIR", ".local")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what kills workers last: the emulator is slow for minutes after it."""
+    items.sort(key=lambda item: "test_deaths" in item.nodeid)
+
+
 @pytest.fixture(scope="session")
 def stack() -> dict[str, Any]:
     """Return what ``.local/stack.json`` says; without it these tests fail, they do not skip."""
