@@ -241,7 +241,7 @@ class Story:
         person = next(person for person in employees() if person.last_name == "Lefèvre")
         member = self._member(person.email or "")
         self.workos.send({**self._workos_event(person, 800), "event": "dsync.user.deleted"})
-        wait_for("the deletion", lambda: self.api.call("GET", f"/members/{member['member_id']}").status_code == 404)  # noqa: PLR2004
+        wait_for("the deletion", lambda: self.api.call("GET", f"/members/{member['member_id']}").status_code == 404)  # noqa: PLR2004 - not found
         step("the member is gone from the hub")
         self.workos.send({**self._workos_event(person, 300, office="Berlin"), "id": "event_late"})
         old = [

@@ -50,7 +50,7 @@ class AdminResolver(APIGatewayHttpResolver):
         )
         self.declared: list[document.Declared] = []
 
-    def route(self, rule: str, method: str | list[str] | tuple[str], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def route(self, rule: str, method: str | list[str] | tuple[str], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as Powertools
         """Add a route that has declared what it needs."""
         register = super().route(rule, method, *args, **kwargs)
 
