@@ -8,7 +8,9 @@ from rollcall.runtime.settings import require
 from rollcall.sweeping.run import sweep
 
 require(
+    "HUBS_TABLE",
     "EVENTS_TABLE",
+    "PEOPLE_TABLE",
     "INVITATIONS_TABLE",
     "MAIL_TABLE",
     "PLANS_TABLE",

@@ -156,6 +156,8 @@ VOLATILE = {
     "settled_at",
     "created_at",
     "recent_changes",
+    "deleted_at",
+    "due_sk",
     "by_hub_sk",
 }
 

@@ -17,6 +17,7 @@ from rollcall.hubs import admins as admin_store
 from rollcall.hubs import store
 from rollcall.hubs.admins import AdminList, ListedAdmin, Notice
 from rollcall.hubs.model import DeletedMeans, Delivery, Hub, Permission, Source
+from rollcall.people.schedule import is_zone
 from rollcall.privacy.emails import identity_of, written_email
 from rollcall.runtime.errors import Fault, MalformedError, NotFoundError
 from rollcall.runtime.ids import is_ulid, new_id
@@ -53,6 +54,13 @@ def _email_or_nothing(text: str) -> str:
 def _web_address_or_nothing(text: str) -> str:
     if text and not (text.startswith(("https://", "http://localhost", "http://127.0.0.1")) and " " not in text):
         message = "Give an address that begins with https://, or nothing"
+        raise ValueError(message)
+    return text
+
+
+def _time_zone(text: str) -> str:
+    if not is_zone(text):
+        message = "This is no time zone; write it as Europe/Paris"
         raise ValueError(message)
     return text
 
@@ -98,6 +106,7 @@ class HubSettings(Given):
     invite_reminder_days: Annotated[list[Annotated[int, Field(ge=1, le=90)]], Field(max_length=2)] | None = None
     reactivate_on_event: bool | None = None
     deletion_grace_days: Annotated[int, Field(ge=0, le=365)] | None = None
+    time_zone: Annotated[str, StringConstraints(max_length=64), AfterValidator(_time_zone)] | None = None
     template_delivery: Delivery | None = None
 
 
@@ -121,6 +130,7 @@ class HubShown(Shown):
     invite_reminder_days: list[int]
     reactivate_on_event: bool
     deletion_grace_days: int
+    time_zone: str
     template_delivery: Delivery
 
 

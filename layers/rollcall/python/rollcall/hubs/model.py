@@ -35,6 +35,8 @@ class Hub:
         Name shown as the sender of mails; the address is the deployment's.
     invite_reminder_days, invite_expiry_days
         Days after the first mail.
+    time_zone
+        For end dates of people whose own time zone is not known.
     source_precedence
         Source ids, the one that wins first; sources not named follow in order of their ids.
     version
@@ -60,6 +62,7 @@ class Hub:
     invite_reminder_days: tuple[int, ...] = (3, 7)
     reactivate_on_event: bool = False
     deletion_grace_days: int = 30
+    time_zone: str = "UTC"
     template_delivery: Delivery = Delivery.ATTACHMENT
     default_role: str = ""
 

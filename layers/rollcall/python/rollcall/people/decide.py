@@ -11,6 +11,7 @@ from rollcall.members.projection import derive, same_content, single_valued, vie
 from rollcall.people.events import DirectoryEvent, Kind
 from rollcall.people.merge import DirectoryStatus, Person, has_effect, merge
 from rollcall.people.model import Address, Barred, EventState, Holder, Outcome, PersonRecord
+from rollcall.people.schedule import is_end_event, scheduled
 
 if TYPE_CHECKING:
     from rollcall.hubs.model import Hub
@@ -72,6 +73,7 @@ class Decision:
 # A transaction has room for so many events that waited for one address; more than that share a placeholder.
 MAX_WAITING = 20
 ERASED = Outcome(EventState.NO_CHANGE, "erased", "This person was erased; nothing was stored.")
+END_DATE = Outcome(EventState.APPLIED, "end_date_reached", "The end date was reached.")
 FUTURE = Outcome(
     EventState.QUARANTINED,
     "future_time",
@@ -98,6 +100,7 @@ def decide(
     if member_id is None and known.wanted and address_id == known.wanted.address_id:
         member_id = known.wanted.member_id
     record = replace(known.record, person=merged, address_id=address_id, member_id=member_id)
+    record = scheduled(record, hub, at)
     is_changed = known.is_new or record != known.record
     member = _member(
         known,
@@ -267,7 +270,8 @@ def _outcome(known: Known, merged: Person, event: DirectoryEvent, *, is_taken: b
         return Outcome(EventState.APPLIED, "already_applied", "Applied before; applying it again changed nothing.")
     if _said(merged) == _said(before):
         return Outcome(EventState.NO_CHANGE, "same_values", "Everything it says was known already.")
-    return _CHANGED.get(event.kind, _UPDATED)
+    is_end = is_end_event(event, replace(known.record, person=merged))
+    return END_DATE if is_end else _CHANGED.get(event.kind, _UPDATED)
 
 
 _UPDATED = Outcome(EventState.APPLIED, "person_changed", "What the directory says of the person changed.")

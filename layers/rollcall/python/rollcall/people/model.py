@@ -27,6 +27,10 @@ class PersonRecord:
         The member this person is, if they are one.
     address_id
         The address this person holds: that of their e-mail, unless somebody else has it.
+    deleted_at
+        When we learned that they were deleted; empty unless they are.
+    due_at
+        When somebody must look at them again (``people/schedule.py``); empty if never.
     """
 
     person_id: str
@@ -34,6 +38,8 @@ class PersonRecord:
     rev: int = 0
     member_id: str | None = None
     address_id: str | None = None
+    deleted_at: str = ""
+    due_at: str = ""
 
 
 class Barred(StrEnum):

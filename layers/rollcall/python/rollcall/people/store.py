@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rollcall.people.merge import DirectoryStatus
@@ -10,11 +11,14 @@ from rollcall.people.model import Address, Barred, Holder, PersonRecord, person_
 from rollcall.runtime import dynamo, lists
 from rollcall.runtime.ids import SHARDS, shard_of
 from rollcall.runtime.sizes import checked
+from rollcall.runtime.times import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
 
 TABLE = "PEOPLE_TABLE"
+DUE_SHARDS = 8
 MAX_BYTES = 300_000
 _TOO_LARGE = "This is more than can be kept of one person. Send fewer or shorter attributes."
 
@@ -57,6 +61,8 @@ def record_from_item(item: dict[str, Any]) -> PersonRecord:
         rev=item["rev"],
         member_id=item.get("member_id"),
         address_id=item.get("address_id"),
+        deleted_at=item.get("deleted_at", ""),
+        due_at=item.get("due_sk", ""),
     )
 
 
@@ -84,6 +90,10 @@ def put_person(hub_id: str, record: PersonRecord, cause: str, at: str) -> dynamo
         item["member_id"] = record.member_id
     if record.address_id:
         item["address_id"] = record.address_id
+    if record.deleted_at:
+        item["deleted_at"] = record.deleted_at
+    if record.due_at:
+        item |= {"due_pk": due_partition(record.person_id), "due_sk": record.due_at}
     if person.status in (DirectoryStatus.ACTIVE, DirectoryStatus.INACTIVE):
         item["by_name_pk"] = f"{hub_id}#{shard_of(record.person_id)}"
         item["by_name_sk"] = sort_name(person.text("first_name"), person.text("last_name"), record.person_id)
@@ -93,6 +103,34 @@ def put_person(hub_id: str, record: PersonRecord, cause: str, at: str) -> dynamo
         values = {"rev": record.rev, "erased": str(DirectoryStatus.ERASED)}
         action = dynamo.put_action(TABLE, item, "#rev = :rev AND #status <> :erased", values)
     return checked(action, MAX_BYTES, _TOO_LARGE)
+
+
+def due_partition(person_id: str) -> str:
+    """Return the partition of the ``due`` index that a person lies in while something is to come."""
+    return f"person#{shard_of(person_id) % DUE_SHARDS}"
+
+
+def due_people(shard: int, at: datetime, limit: int) -> list[tuple[str, str]]:
+    """Return hub id and person id of those of one shard whose time has come, the earliest first."""
+    page = dynamo.query(
+        TABLE, f"person#{shard}", index="due", condition="#due_sk <= :now", values={"now": to_text(at)}, limit=limit
+    )
+    found = [item["pk"].split("#P#") for item in page.items]
+    return [(hub_id, person_id) for hub_id, person_id in found]
+
+
+def look_later(hub_id: str, record: PersonRecord, at: datetime) -> None:
+    """Move the next look at a person, unless they changed in the meantime: then their own time holds."""
+    action = dynamo.update_action(
+        TABLE,
+        person_pk(hub_id, record.person_id),
+        "-",
+        "SET #due_sk = :later",
+        condition="#rev = :rev AND attribute_exists(#due_pk)",
+        values={"later": to_text(at), "rev": record.rev},
+    )
+    with suppress(dynamo.ConditionFailedError):
+        dynamo.write([action])
 
 
 def get_address(hub_id: str, address_id: str) -> Address:

@@ -18,6 +18,7 @@ from rollcall.members import store as members
 from rollcall.members.projection import single_valued, view
 from rollcall.people import event_log, store
 from rollcall.people.decide import FUTURE, Decision, Known, decide
+from rollcall.people.ending import end_if_due
 from rollcall.people.merge import lift, merge
 from rollcall.people.model import Address, EventState, Outcome, PersonRecord
 from rollcall.privacy.emails import usable_email
@@ -80,6 +81,8 @@ def _apply(hub_id: str, event: DirectoryEvent) -> Outcome:
         except (dynamo.ConditionFailedError, TransientError):
             continue  # somebody else was faster, or AWS is not sure: look again
         first = first or decision.outcome
+        if decision.record and decision.record.due_at:
+            end_if_due(ctx.hub, decision.record, now())
         if context.current_versions(hub_id) == ctx.versions:
             return first
     raise TransientError

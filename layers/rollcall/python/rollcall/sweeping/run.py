@@ -6,14 +6,17 @@ import time
 from typing import TYPE_CHECKING
 
 from rollcall.exports import store as exports
+from rollcall.hubs.store import get_hub
 from rollcall.mail import store as mails
 from rollcall.mail.model import due_shards
 from rollcall.mail.send import sweep_mail
 from rollcall.people import event_log
+from rollcall.people import store as people
+from rollcall.people.ending import sweep_person
 from rollcall.plans import catalogue_change
 from rollcall.plans.stuck import wake_due
 from rollcall.runtime import queues
-from rollcall.runtime.errors import TransientError
+from rollcall.runtime.errors import NotFoundError, TransientError
 from rollcall.runtime.observability import describe, log
 from rollcall.runtime.times import now, to_text
 from rollcall.sweeping.expiry import expire_invitations
@@ -47,6 +50,7 @@ def sweep() -> dict[str, int]:
         "plans": lambda turn: turn.add(wake_due(AT_A_TIME)),
         "catalogue_changes": lambda turn: turn.add(catalogue_change.wake_due(AT_A_TIME)),
         "invitations": lambda turn: turn.add(expire_invitations(at, AT_A_TIME)),
+        "people": lambda turn: _people(turn, at),
     }
     done: dict[str, int] = {}
     trouble: Exception | None = None
@@ -126,6 +130,22 @@ def _exports(turn: _Turn, at: datetime) -> None:
             if turn.is_over:
                 return
             turn.do(lambda: turn.add(_wake_export(hub_id, export_id, at)))  # noqa: B023 - called at once
+
+
+def _people(turn: _Turn, at: datetime) -> None:
+    for shard in range(people.DUE_SHARDS):
+        for hub_id, person_id in people.due_people(shard, at, AT_A_TIME):
+            if turn.is_over:
+                return
+            turn.do(lambda: turn.add(_look_at(hub_id, person_id, at)))  # noqa: B023 - called at once
+
+
+def _look_at(hub_id: str, person_id: str, at: datetime) -> int:
+    try:
+        hub = get_hub(hub_id)
+    except NotFoundError:
+        return 0
+    return int(sweep_person(hub, person_id, at))
 
 
 def _wake_export(hub_id: str, export_id: str, at: datetime) -> int:
