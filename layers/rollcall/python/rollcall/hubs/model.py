@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
+from rollcall.sources.policy import Policy
+
 Item = dict[str, Any]
 
 
@@ -98,6 +100,8 @@ class Source:
         The hub's, repeated here so that a webhook needs one read.
     settings
         What only this provider needs (a pinned ``directory_id``).
+    policy
+        What it makes of leave, suspension, a start in the future, and who is eligible.
     """
 
     hub_id: str
@@ -107,6 +111,7 @@ class Source:
     salt: str = field(repr=False)
     deleted_means: DeletedMeans = DeletedMeans.DELETE
     settings: dict[str, str] = field(default_factory=dict)
+    policy: Policy = field(default_factory=Policy)
     version: int = 1
 
     @classmethod
@@ -114,12 +119,14 @@ class Source:
         """Read a source from its item."""
         known = {name: item[name] for name in cls.__slots__ if name in item}
         known["deleted_means"] = DeletedMeans(known.get("deleted_means", DeletedMeans.DELETE))
+        known["policy"] = Policy.from_item(known.get("policy", {}))
         return cls(**known)
 
     def to_item(self) -> Item:
         """Return the item of this source."""
         values: Item = {name: getattr(self, name) for name in self.__slots__}
         values["deleted_means"] = str(self.deleted_means)
+        values["policy"] = self.policy.to_item()
         return {"pk": self.hub_id, "sk": f"SOURCE#{self.source_id}", **values}
 
 
