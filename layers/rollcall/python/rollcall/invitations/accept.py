@@ -20,12 +20,12 @@ from rollcall.hubs import context
 from rollcall.invitations import links, store
 from rollcall.invitations.model import InvitationStatus
 from rollcall.members import store as members
+from rollcall.members.joining import new_member, one_of_each_source
 from rollcall.members.model import Change, Manual, Member, Status
-from rollcall.members.projection import derive, single_valued, view
+from rollcall.members.projection import single_valued, view
 from rollcall.members.recompute import recompute_member
 from rollcall.people import store as people
 from rollcall.people.merge import DirectoryStatus
-from rollcall.privacy.emails import usable_email
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import NotFoundError, TransientError
 from rollcall.runtime.observability import log
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from rollcall.hubs.context import HubContext
     from rollcall.hubs.model import Hub
     from rollcall.invitations.model import Invitation
-    from rollcall.members.model import Slice
     from rollcall.people.model import Address, PersonRecord
 
 TRIES = 6
@@ -277,11 +276,7 @@ def _persons(found: _Found, own: Address | None) -> list[PersonRecord]:
     holders = [holder.person_id for address in addresses for holder in address.holders.values()]
     records = people.get_persons(found.ctx.hub.hub_id, holders)
     ordered = [found.person, *(records[name] for name in holders if name in records)]
-    by_source: dict[str, PersonRecord] = {}
-    for record in ordered:
-        if record is not None and not record.person.erased:
-            by_source.setdefault(record.person.source_id, record)
-    return list(by_source.values())
+    return one_of_each_source(record for record in ordered if record is not None)
 
 
 def _is_deleted(ctx: HubContext, member_id: str) -> bool:
@@ -290,8 +285,7 @@ def _is_deleted(ctx: HubContext, member_id: str) -> bool:
 
 
 def _new_member(found: _Found, address: Address, member_id: str, joined: list[PersonRecord], at: str) -> Member:
-    ctx, invitation = found.ctx, found.invitation
-    parts = [_derive(ctx, replace(record, rev=record.rev + 1), None) for record in joined]
+    invitation = found.invitation
     manual = Manual(
         roles=invitation.roles,
         segments=invitation.segments,
@@ -299,33 +293,8 @@ def _new_member(found: _Found, address: Address, member_id: str, joined: list[Pe
         first_name=invitation.first_name,
         last_name=invitation.last_name,
     )
-    member = Member(
-        member_id=member_id,
-        address_id=address.address_id,
-        slices={part.source_id: part for part in parts},
-        manual=manual,
-        created_at=at,
-        change=_change(found, at),
-    )
-    if view(member, ctx.hub, single_valued(ctx.catalogue)).roles:
-        return member
-    return replace(member, manual=replace(manual, roles=_default_roles(ctx)))
-
-
-def _default_roles(ctx: HubContext) -> tuple[str, ...]:
-    """Return the role of somebody for whom neither row nor mapping table names one: every member has at least one."""
-    usable = [role.role_id for role in ctx.catalogue.roles if not role.archived]
-    return (ctx.hub.default_role,) if ctx.hub.default_role in usable else tuple(usable[:1])
-
-
-def _derive(ctx: HubContext, record: PersonRecord, held: Slice | None) -> Slice:
-    """Return the person's slice; while their e-mail is somebody else's address, the member keeps the former one."""
-    part = derive(record, ctx.table, ctx.catalogue)
-    email = usable_email(part.email)
-    wanted = ctx.key.address_id(email) if email else None
-    if record.address_id is None or (wanted and wanted != record.address_id):
-        return replace(part, email=held.email if held else "")
-    return part
+    change = _change(found, at)
+    return new_member(found.ctx, member_id, address.address_id, manual=manual, joined=joined, change=change)
 
 
 def _change(found: _Found, at: str) -> Change:
