@@ -27,7 +27,7 @@ from rollcall.runtime.times import now
 from rollcall.segments import store as segments
 from rollcall.uploads import store as uploads
 from rollcall.uploads.model import UploadKind
-from tests.integration.test_plans_store import current, drain
+from tests.support.plans import current, drain
 from tests.support.world import World, everything
 
 if TYPE_CHECKING:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -16,7 +14,7 @@ from rollcall.exports.members import columns, member_rows
 from rollcall.files.cells import to_csv_line
 from rollcall.hubs import context
 from rollcall.hubs import store as hubs
-from rollcall.hubs.model import Admin, Permission
+from rollcall.hubs.model import Permission
 from rollcall.invitations import store as invitations
 from rollcall.invitations.model import InvitationStatus
 from rollcall.mail import store as outbox
@@ -26,8 +24,8 @@ from rollcall.members.projection import single_valued, view
 from rollcall.members.version_token import column_values, make_token
 from rollcall.people import store as people
 from rollcall.people.events import Kind
-from rollcall.plans import applying, approval, parts, planning, store
-from rollcall.plans.model import Change, Plan, PlanState
+from rollcall.plans import applying, approval, planning, store
+from rollcall.plans.model import Plan, PlanState
 from rollcall.plans.stuck import wake_due
 from rollcall.runtime import clients, dynamo
 from rollcall.runtime.errors import ConflictError, ForbiddenError, TransientError
@@ -36,60 +34,13 @@ from rollcall.runtime.times import now
 from rollcall.segments import store as segments
 from rollcall.segments.model import Option
 from rollcall.uploads import store as uploads
-from rollcall.uploads.model import Upload, UploadKind, UploadState
+from rollcall.uploads.model import UploadKind, UploadState
+from tests.support.plans import admin_of, changes_of, current, drain, plan_file, report_of, upload_file
 from tests.support.world import World, everything
 
 pytestmark = pytest.mark.usefixtures("aws")
 
 HEADER = "email,first_name,last_name,role,Location,language"
-
-
-def admin_of(world: World, subject: str = "admin-1") -> Admin:
-    return Admin(subject, f"{subject}@example.com", frozenset({f"{world.hub.hub_id}:admin"}))
-
-
-def upload_file(
-    world: World, kind: UploadKind, text: str, filename: str = "my file + näher.csv"
-) -> tuple[Upload, dict[str, Any]]:
-    """Announce a file and put it; return the upload and the notification that S3 sends."""
-    upload = uploads.create_upload(world.hub.hub_id, kind, filename, admin_of(world), now())
-    put = clients.s3().put_object(Bucket=env("FILES_BUCKET"), Key=upload.key, Body=text.encode())
-    key = quote_plus(upload.key, safe="/")
-    thing = {"key": key, "versionId": put["VersionId"]}
-    return upload, {"Records": [{"eventName": "ObjectCreated:Post", "s3": {"object": thing}}]}
-
-
-def plan_file(world: World, kind: UploadKind, *lines: str) -> Plan:
-    _, event = upload_file(world, kind, "\n".join(lines) + "\n")
-    (plan,) = planning.handle_s3_event(event)
-    return plan
-
-
-def drain(world: World) -> None:
-    """Work off the plan-parts queue, as the function does."""
-    for _ in range(50):
-        answer = clients.sqs().receive_message(QueueUrl=env("PLAN_PARTS_QUEUE_URL"), MaxNumberOfMessages=10)
-        messages = answer.get("Messages", [])
-        if not messages:
-            return
-        for message in messages:
-            applying.handle_pointer(json.loads(message["Body"]))
-            clients.sqs().delete_message(QueueUrl=env("PLAN_PARTS_QUEUE_URL"), ReceiptHandle=message["ReceiptHandle"])
-
-
-def current(plan: Plan) -> Plan:
-    found = store.get_plan(plan.hub_id, plan.plan_id)
-    assert found is not None
-    return found
-
-
-def report_of(plan: Plan) -> list[dict[str, str]]:
-    text = parts.read(parts.report_key(plan.hub_id, plan.plan_id)).decode("utf-8-sig")
-    return list(csv.DictReader(io.StringIO(text, newline="")))
-
-
-def changes_of(plan: Plan) -> list[Change]:
-    return applying.changes(plan.hub_id, plan.plan_id, limit=500)[0]
 
 
 def tell_of(world: World, name: str, kind: Kind = Kind.ADDED, seconds: int = 0, **attributes: str) -> None:
