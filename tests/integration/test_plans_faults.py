@@ -14,6 +14,7 @@ from rollcall.hubs.model import Admin
 from rollcall.members import store as members
 from rollcall.members.projection import single_valued, view
 from rollcall.members.version_token import column_values, make_token
+from rollcall.people import store as people
 from rollcall.people.events import Kind
 from rollcall.plans import applying, approval, planning, store
 from rollcall.plans.model import PlanState
@@ -117,3 +118,36 @@ def test_a_members_plan_is_applied_once_whatever_fails() -> None:
         assert (plan.state, plan.counts) == (PlanState.APPLIED, {"applied": 1}), where
         assert after.rev == before.rev + 1, where
         assert world.shown(member_id)["status"] == "active", where
+
+
+def _newcomer(world: World, name: str) -> dict[str, Any]:
+    said: dict[str, Any] = {"fields": {"email": f"{name}@example.com"}, "attributes": {"Grade": "Senior"}}
+    world.tell(world.event(name, 0, Kind.ADDED, name, **said))
+    return _announce(world, UploadKind.MEMBERS, f"email,roles\n{name}@example.com,Mentee\n")
+
+
+def test_a_new_member_is_made_once_whatever_fails() -> None:
+    """At every AWS call, each kind of failure in turn: one member by one write, linked to person and address."""
+    world = World().build()
+    _work(world, _newcomer(world, "warm"))
+    event = _newcomer(world, "counted")
+    with injected() as counted:
+        _work(world, event)
+    for number in range(1, len(counted.calls) + 1):
+        mode = MODES[number % len(MODES)]
+        name = f"{mode}{number}".replace("_", "-")
+        event = _newcomer(world, name)
+        before = len(everything("MEMBERS_TABLE"))
+        injector = until_quiet(partial(_work, world, event), at=number, mode=mode)
+        plan = _plan_of(world, event)
+        where = f"{mode} at {number}: {injector.calls[number - 1 : number]}"
+        assert len(injector.calls) >= number, where
+        assert (plan.state, plan.counts) == (PlanState.APPLIED, {"created": 1}), where
+        assert len(everything("MEMBERS_TABLE")) == before + 1, where
+        address = people.get_address(plan.hub_id, world.address_id(f"{name}@example.com"))
+        person = people.get_person(plan.hub_id, world.person_id(name))
+        assert person is not None
+        assert person.member_id == address.member_id, where
+        member = members.get_member(plan.hub_id, address.member_id or "")
+        assert member is not None
+        assert (member.rev, sorted(world.shown(member.member_id)["roles"])) == (1, ["mentee", "mentor"]), where

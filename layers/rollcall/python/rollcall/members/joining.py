@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from rollcall.members import projection
 from rollcall.members.model import Change, Manual, Member, Slice
-from rollcall.members.projection import derive, single_valued, view
+from rollcall.members.projection import derive, view
 from rollcall.privacy.emails import usable_email
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from rollcall.hubs.context import HubContext
     from rollcall.people.model import PersonRecord
@@ -43,9 +44,36 @@ def new_member(
         created_at=change.at,
         change=change,
     )
-    if view(member, ctx.hub, single_valued(ctx.catalogue)).roles:
+    if view(member, ctx.hub, projection.single_valued(ctx.catalogue)).roles:
         return member
     return replace(member, manual=replace(manual, roles=default_roles(ctx)))
+
+
+def granted(
+    parts: Sequence[Slice],
+    roles: Iterable[str],
+    segments: Mapping[str, Sequence[str]],
+    single_valued: Collection[str],
+) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+    """Return the roles and options to be granted by hand: of those wanted, what the directory does not give anyway.
+
+    Parameters
+    ----------
+    parts
+        What the directory gives.
+    segments
+        Segment id → ids of the options wanted.
+    single_valued
+        Ids of the segments that take one option only.
+    """
+    derived = {role for part in parts for role in part.roles}
+    kept: dict[str, tuple[str, ...]] = {}
+    for segment_id, options in segments.items():
+        given = {option for part in parts for option in part.segments.get(segment_id, ())}
+        missing = tuple(option for option in options if option not in given)
+        if missing:
+            kept[segment_id] = tuple(options) if segment_id in single_valued else missing
+    return tuple(role for role in roles if role not in derived), kept
 
 
 def default_roles(ctx: HubContext) -> tuple[str, ...]:

@@ -255,7 +255,7 @@ def _visible(ctx: HubContext, plan: Plan, permissions: Collection[Permission]) -
 def _gone(ctx: HubContext, changes: Iterable[Change]) -> frozenset[str]:
     """Return which subjects of changes were deleted."""
     subjects = [(change.kind, change.subject) for change in changes if change.subject]
-    addresses = gone_addresses(ctx, [subject for kind, subject in subjects if kind == "invitation"])
+    addresses = gone_addresses(ctx, [subject for kind, subject in subjects if kind in ("invitation", "new_member")])
     return addresses | gone_members(ctx, [subject for kind, subject in subjects if kind == "member"])
 
 

@@ -21,6 +21,7 @@ from rollcall.invitations.model import Invitation, InvitationStatus
 from rollcall.invitations.rows import InviteRow, column_of, keys_of, parse_row, unknown_ref
 from rollcall.mail import store as outbox
 from rollcall.mail.model import Kind, Mail
+from rollcall.members.joining import granted
 from rollcall.members.projection import derive, single_valued
 from rollcall.people import store as people
 from rollcall.people.merge import DirectoryStatus
@@ -57,7 +58,7 @@ _OTHER_PERSON = "The directory has this address for somebody else than the row w
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class Known:
     """What lies in the tables about the rows of one batch."""
 
     addresses: Mapping[str, Address]
@@ -93,7 +94,7 @@ def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO) -> 
     while batch := list(islice(rows, BATCH)):
         keys = [keys_of(cells) for _, cells, _ in batch]
         address_ids = [ctx.key.address_id(email) if email else "" for email, _ in keys]
-        known = _look(ctx, address_ids, [ref for _, ref in keys])
+        known = look(ctx, address_ids, [ref for _, ref in keys])
         at = to_text(now())
         for (number, cells, faults), address_id, (_, ref) in zip(batch, address_ids, keys, strict=True):
             persons = known.people_of(address_id, ref)
@@ -104,25 +105,26 @@ def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO) -> 
                 yield _faulty(base, told if isinstance(row, InviteRow) else row)
                 continue
             base = replace(base, subject=address_id)
-            first = _first_row(seen, number, (address_id, *(record.person_id for record in persons)))
+            first = first_row(seen, number, (address_id, *(record.person_id for record in persons)))
             if first != number:
                 detail = f"Row {first} is for the same address or person."
                 yield replace(base, outcome="duplicate_of_row", reason="duplicate_of_row", detail=detail)
                 continue
             address = known.addresses.get(address_id, Address(address_id))
-            reason = _skip(address, persons, known.invitations.get(address_id), at)
+            reason = skip_reason(address, persons, known.invitations.get(address_id), at)
             if reason:
                 yield replace(base, outcome=reason, reason=reason, detail=SKIPS[reason])
                 continue
             yield replace(base, outcome="invite", todo=True, data=_data(ctx, row, parts))
 
 
-def _look(ctx: HubContext, address_ids: Sequence[str], refs: Sequence[str]) -> _Known:
+def look(ctx: HubContext, address_ids: Sequence[str], refs: Sequence[str]) -> Known:
+    """Read what lies in the tables about addresses and persons; empty ids are left out."""
     hub_id = ctx.hub.hub_id
     asked = [address_id for address_id in address_ids if address_id]
     addresses = people.get_addresses(hub_id, asked)
     holders = [holder.person_id for address in addresses.values() for holder in address.holders.values()]
-    return _Known(
+    return Known(
         addresses=addresses,
         invitations=invitations.get_invitations(hub_id, asked),
         persons=people.get_persons(hub_id, [*holders, *(ref for ref in refs if ref)]),
@@ -153,7 +155,7 @@ def _faulty(base: Change, faults: Sequence[Fault]) -> Change:
     return replace(base, reason=codes, detail=detail)
 
 
-def _first_row(seen: dict[bytes, int], number: int, names: Sequence[str]) -> int:
+def first_row(seen: dict[bytes, int], number: int, names: Sequence[str]) -> int:
     """Return the row that first was for any of these addresses and persons; remember this one if it is the first."""
     keys = [bytes.fromhex(name) for name in names]
     first = min((seen[key] for key in keys if key in seen), default=number)
@@ -162,7 +164,7 @@ def _first_row(seen: dict[bytes, int], number: int, names: Sequence[str]) -> int
     return first
 
 
-def _skip(address: Address, persons: Sequence[PersonRecord], invitation: Invitation | None, at: str) -> str:
+def skip_reason(address: Address, persons: Sequence[PersonRecord], invitation: Invitation | None, at: str) -> str:
     """Return why nobody is invited at an address, or these persons at any; empty if somebody can be."""
     statuses = {record.person.status for record in persons}
     if address.barred in (Barred.ERASED, Barred.DELETED) or statuses & _GONE:
@@ -181,23 +183,15 @@ def _skip(address: Address, persons: Sequence[PersonRecord], invitation: Invitat
 
 def _data(ctx: HubContext, row: InviteRow, parts: Sequence[Slice]) -> dict[str, object]:
     """Return what the invitation needs; of roles and segments only what the directory does not give anyway."""
-    roles = {role for part in parts for role in part.roles}
-    single = single_valued(ctx.catalogue)
-    segments: dict[str, list[str]] = {}
-    for segment_id, options in row.segments.items():
-        given = {option for part in parts for option in part.segments.get(segment_id, ())}
-        same = set(options) <= given
-        kept = list(options) if segment_id in single else [option for option in options if option not in given]
-        if kept and not same:
-            segments[segment_id] = kept
+    roles, segments = granted(parts, row.roles, row.segments, single_valued(ctx.catalogue))
     return {
         "email": row.email,
         "person_id": row.ref,
         "first_name": row.first_name,
         "last_name": row.last_name,
         "language": row.language,
-        "roles": [role for role in row.roles if role not in roles],
-        "segments": segments,
+        "roles": list(roles),
+        "segments": {segment_id: list(options) for segment_id, options in segments.items()},
     }
 
 
@@ -223,7 +217,7 @@ def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:
         person_id = change.data.get("person_id", "")
         person = people.get_person(hub_id, person_id) if person_id else None
         address = people.get_address(hub_id, change.subject)
-        reason = _skip(address, [person] if person else [], held, to_text(at))
+        reason = skip_reason(address, [person] if person else [], held, to_text(at))
         if reason:
             return Result(reason, reason, SKIPS[reason])
         holder = address.holders.get(person.person.source_id) if person else None

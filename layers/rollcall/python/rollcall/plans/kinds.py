@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from rollcall.plans import invites, mapping_change, member_edits
+from rollcall.plans import invites, mapping_change, members_file
 from rollcall.plans.model import PlanKind
 from rollcall.uploads.model import UploadKind
 
@@ -43,7 +43,7 @@ class Kind:
 
 KINDS: dict[PlanKind, Kind] = {
     PlanKind.INVITES: Kind(invites.plan_rows, invites.apply_change),
-    PlanKind.MEMBER_EDITS: Kind(member_edits.plan_rows, member_edits.apply_change),
+    PlanKind.MEMBER_EDITS: Kind(members_file.plan_rows, members_file.apply_change),
     PlanKind.MAPPING_CHANGE: Kind(
         mapping_change.plan_rows,
         mapping_change.apply_change,

@@ -1,4 +1,4 @@
-"""The members file: rows → edits of members, and an edit applied.
+"""A row of the members file about a member: → edits, and edits applied.
 
 A row that nobody edited changes nothing, whatever happened since the download. An edited cell whose value moved
 meanwhile is a conflict and is shown with both values. An empty cell is no edit; ``(clear)`` empties.
@@ -10,16 +10,11 @@ import difflib
 import random
 import time
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
-from rollcall.exports.model import visible_segments
 from rollcall.files.cells import split_values
-from rollcall.files.rows import Row, read_rows
-from rollcall.hubs.model import Permission
 from rollcall.members import store as members
 from rollcall.members.edits import (
-    PROFILE,
     SEGMENT,
     ColumnEdit,
     Verdict,
@@ -32,33 +27,26 @@ from rollcall.members.edits import (
 from rollcall.members.model import RECENT, Member, Status
 from rollcall.members.model import Change as MemberChange
 from rollcall.members.projection import single_valued, view
-from rollcall.people import store as people
 from rollcall.plans.model import Change, Edit, Plan, Result
-from rollcall.privacy.emails import usable_email
 from rollcall.runtime import dynamo
-from rollcall.runtime.errors import Fault, MalformedError, TooLargeToStoreError, TransientError
-from rollcall.runtime.ids import is_hash
+from rollcall.runtime.errors import Fault, TooLargeToStoreError, TransientError
 from rollcall.runtime.times import now, to_text
 from rollcall.segments.model import normalise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from rollcall.hubs.context import HubContext
-    from rollcall.segments.model import Catalogue, Segment
-    from rollcall.uploads.model import Upload
+    from rollcall.segments.model import Catalogue
 
 CLEAR = "(clear)"
-BATCH = 100
 TRIES = 6
-_EDITABLE = ("first_name", "last_name", "status", "roles")
-_FIXED = ("ref", "version", "email", *_EDITABLE)
 _STATUSES = (str(Status.ACTIVE), str(Status.INACTIVE))
 _OWNED = "The directory says so: change it in the HR system or in the data mapping table."
 
 
 @dataclass(frozen=True, slots=True)
-class _Column:
+class Column:
     """A column of the file that can be edited: its header, its id, and its name for people."""
 
     header: str
@@ -67,7 +55,9 @@ class _Column:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class MemberRow:
+    """A row of the file: its cells, and what tells whom it is about and what was downloaded."""
+
     number: int
     cells: Mapping[str, str]
     ref: str
@@ -85,80 +75,24 @@ class _Asked:
     conflicts: list[ColumnEdit]
 
 
-def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO) -> Iterator[Change]:
-    """Yield one change for every row of the file.
-
-    Raises
-    ------
-    MalformedError
-        If the file as a whole cannot be read, or no column tells whose row it is.
-    """
-    del plan
-    segments = visible_segments(ctx.catalogue, [Permission(permission) for permission in upload.permissions])
-    reader = read_rows(stream, known=(*(segment.name for segment in segments), *_FIXED))
-    if "ref" not in reader.headers and "email" not in reader.headers:
-        detail = "There is no column “ref” or “email”. Please start from a members file that you downloaded here."
-        raise MalformedError([Fault("header", "missing_column", detail)])
-    columns = _columns(reader.headers, segments, upload)
-    rows = (_row(row) for row in reader)
-    seen: dict[str, int] = {}
-    while batch := list(islice(rows, BATCH)):
-        found = _find(ctx, batch)
-        for row in batch:
-            yield _plan_row(ctx, row, columns, found.get(row.number), seen)
-
-
-def _columns(headers: Sequence[str], segments: Sequence[Segment], upload: Upload) -> list[_Column]:
-    found = [_Column(name, name, name) for name in _EDITABLE if name in headers]
-    found += [
-        _Column(segment.name, f"{SEGMENT}{segment.segment_id}", segment.name)
-        for segment in segments
-        if segment.name in headers and segment.name not in _FIXED
-    ]
-    if Permission.VIEW_PRIVATE in upload.permissions:
-        for header in headers:
-            start, _, name = header.partition(":")
-            if normalise(start) == "profile" and name.strip():
-                found.append(_Column(header, f"{PROFILE}{name.strip()}", name.strip()))
-    return found
-
-
-def _row(row: Row) -> _Row:
-    ref, email, version = (row.cells.get(name, "").strip() for name in ("ref", "email", "version"))
-    return _Row(row.number, row.cells, ref, email, version, row.faults[0] if row.faults else None)
-
-
-def _find(ctx: HubContext, rows: list[_Row]) -> dict[int, Member]:
-    """Return the members of rows, by row: by id, else by who holds the e-mail address."""
-    hub_id = ctx.hub.hub_id
-    ids = {row.number: row.ref for row in rows if is_hash(row.ref)}
-    emails = {row.number: normal for row in rows if not row.ref and (normal := usable_email(row.email))}
-    address_ids = {number: ctx.key.address_id(email) for number, email in emails.items()}
-    addresses = people.get_addresses(hub_id, address_ids.values())
-    for number, address_id in address_ids.items():
-        address = addresses.get(address_id)
-        if address and address.member_id:
-            ids[number] = address.member_id
-    found = members.get_members(hub_id, ids.values())
-    return {number: found[member_id] for number, member_id in ids.items() if member_id in found}
-
-
-def _plan_row(
-    ctx: HubContext, row: _Row, columns: list[_Column], member: Member | None, seen: dict[str, int]
+def plan_row(
+    ctx: HubContext, row: MemberRow, columns: Sequence[Column], member: Member | None, seen: dict[bytes, int]
 ) -> Change:
+    """Return what a row asks for of its member, ``None`` if there is none; ``seen`` is member id (bytes) → row."""
     base = Change(row=row.number, outcome="unchanged", kind="member", cells=row.cells)
     fault = _unusable(row, member, seen)
     if member is None or fault:
-        return _error(base, [fault] if fault else [])
+        return faulty(base, [fault] if fault else [])
     base = replace(base, subject=member.member_id)
-    seen[member.member_id] = row.number
+    seen[bytes.fromhex(member.member_id)] = row.number
     if view(member, ctx.hub, single_valued(ctx.catalogue)).status is Status.DELETED:
         # The row names somebody whom nobody may see any more: its cells are not kept.
         detail = "This member was deleted; a file does not bring them back."
-        return replace(base, outcome="deleted", reason="deleted", detail=detail, cells={"ref": member.member_id})
+        cells = dict.fromkeys(row.cells, "") | {"ref": member.member_id}
+        return replace(base, outcome="deleted", reason="deleted", detail=detail, cells=cells)
     asked = _read_row(ctx, row, columns, member)
     if asked.faults:
-        return _error(base, asked.faults)
+        return faulty(base, asked.faults)
     names = {column.column: column for column in columns}
     in_words = tuple(_in_words(edit, names, ctx.catalogue) for edit in asked.conflicts or asked.edits)
     if asked.conflicts:
@@ -171,23 +105,23 @@ def _plan_row(
     return base
 
 
-def _unusable(row: _Row, member: Member | None, seen: Mapping[str, int]) -> Fault | None:
+def _unusable(row: MemberRow, member: Member | None, seen: Mapping[bytes, int]) -> Fault | None:
     if row.fault:
         return row.fault
     if member is None:
         return Fault("ref" if row.ref else "email", "unknown_member", "There is no such member in this hub.")
-    if member.member_id in seen:
-        return Fault("ref", "duplicate_of_row", f"Row {seen[member.member_id]} is about the same member.")
+    if first := seen.get(bytes.fromhex(member.member_id)):
+        return Fault("ref", "duplicate_of_row", f"Row {first} is about the same member.")
     return None
 
 
-def _read_row(ctx: HubContext, row: _Row, columns: Sequence[_Column], member: Member) -> _Asked:
+def _read_row(ctx: HubContext, row: MemberRow, columns: Sequence[Column], member: Member) -> _Asked:
     """Read what a row asks for, and try it on the member as it is now."""
     asked = _Asked([], [], [])
     shown = current_values(member, [column.column for column in columns], ctx.hub, ctx.catalogue)
     for column in columns:
         text = row.cells.get(column.header, "").strip()
-        given = _read_cell(text, column, ctx.catalogue) if text else None
+        given = read_cell(text, column, ctx.catalogue) if text else None
         if isinstance(given, Fault):
             asked.faults.append(given)
         elif given is not None:
@@ -211,7 +145,8 @@ def _read_row(ctx: HubContext, row: _Row, columns: Sequence[_Column], member: Me
     return asked
 
 
-def _error(base: Change, faults: Sequence[Fault]) -> Change:
+def faulty(base: Change, faults: Sequence[Fault]) -> Change:
+    """Return the change of a row that is left out for its faults."""
     detail = " ".join(f"{fault.place}: {fault.detail}" for fault in faults)
     return replace(base, outcome="error", reason=" ".join(dict.fromkeys(f.code for f in faults)), detail=detail)
 
@@ -222,8 +157,8 @@ def _refusal(header: str, edits: Sequence[ColumnEdit], column: str) -> Fault:
     return Fault(header, "owned_by_directory", _OWNED)
 
 
-def _read_cell(text: str, column: _Column, catalogue: Catalogue) -> tuple[str, ...] | Fault:
-    """Return the value of a cell: ids, or a text; or what is wrong with it."""
+def read_cell(text: str, column: Column, catalogue: Catalogue) -> tuple[str, ...] | Fault:
+    """Return the value of a cell that is not empty: ids, or a text; or what is wrong with it."""
     if normalise(text) == CLEAR:
         return ()
     if column.column == "status":
@@ -238,9 +173,11 @@ def _read_cell(text: str, column: _Column, catalogue: Catalogue) -> tuple[str, .
     return (text,)
 
 
-def _read_options(text: str, column: _Column, catalogue: Catalogue) -> tuple[str, ...] | Fault:
+def _read_options(text: str, column: Column, catalogue: Catalogue) -> tuple[str, ...] | Fault:
     segment = next(s for s in catalogue.segments if s.segment_id == column.column.removeprefix(SEGMENT))
     options = {normalise(option.label): option.option_id for option in segment.options}
+    if whole := options.get(normalise(text)):
+        return (whole,)  # an option may hold a semicolon
     words = _Words("unknown_option", "option", [option.label for option in segment.options])
     found = _look_up(split_values(text), column, options, words)
     if not isinstance(found, Fault) and len(found) > 1 and not segment.multi:
@@ -257,9 +194,7 @@ class _Words:
     labels: Sequence[str]
 
 
-def _look_up(
-    values: Sequence[str], column: _Column, known: Mapping[str, str], words: _Words
-) -> tuple[str, ...] | Fault:
+def _look_up(values: Sequence[str], column: Column, known: Mapping[str, str], words: _Words) -> tuple[str, ...] | Fault:
     found: list[str] = []
     for value in values:
         identifier = known.get(normalise(value))
@@ -270,14 +205,14 @@ def _look_up(
     return tuple(sorted(found))
 
 
-def _unknown(column: _Column, text: str, words: _Words) -> Fault:
+def _unknown(column: Column, text: str, words: _Words) -> Fault:
     by_form = {normalise(label): label for label in words.labels}
     near = difflib.get_close_matches(normalise(text), by_form, n=1)
     hint = f" Did you mean “{by_form[near[0]]}”?" if near else ""
     return Fault(column.header, words.code, f"There is no {words.what} “{text[:60]}”.{hint}")
 
 
-def _in_words(edit: ColumnEdit, names: Mapping[str, _Column], catalogue: Catalogue) -> Edit:
+def _in_words(edit: ColumnEdit, names: Mapping[str, Column], catalogue: Catalogue) -> Edit:
     old, new = (labels_of(edit.column, value, catalogue) for value in (edit.old, edit.new))
     return Edit(names[edit.column].name, old, new, edit.column)
 

@@ -43,6 +43,8 @@ WORDS = {
     "no_email": "Without a usable e-mail",
     "edit": "To be changed",
     "applied": "Changed",
+    "create": "New members",
+    "created": "New members, added",
     "unchanged": "Without a change",
     "conflict": "Changed in the meantime, not overwritten",
     "recompute": "Members whose roles, segments or profile change",

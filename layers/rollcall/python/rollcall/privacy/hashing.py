@@ -33,6 +33,10 @@ class HubKey:
         """Return the id of the member that an invitation makes when it is accepted: the same on every try."""
         return self._hash("member", address_id, str(epoch))
 
+    def imported_member_id(self, address_id: str, plan_id: str) -> str:
+        """Return the id of the member that a plan makes at an address: the same on every try."""
+        return self._hash("member", address_id, plan_id)
+
     def mac(self, *parts: str) -> bytes:
         """Return 16 bytes that prove that we wrote the parts."""
         return self._digest("mac", *parts)[:16]
