@@ -5,8 +5,10 @@ Signatures come from the vendors' packages, never from our own code.
 
 from __future__ import annotations
 
+import csv
 import email
 import email.policy
+import io
 import json
 import re
 import subprocess
@@ -23,7 +25,7 @@ from standardwebhooks import Webhook
 from workos.actions import _compute_signature
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from email.message import EmailMessage
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -181,6 +183,27 @@ class HubApi:
             return plan if plan["state"] in ("applied", "failed", "rejected") else None
 
         return wait_for("applying the plan", look, seconds=seconds)
+
+    def approve(self, plan: Json, *, seconds: float = 90) -> Json:
+        """Approve a plan as it was shown, wait until it is applied or failed and return it."""
+        self.post(f"/plans/{plan['plan_id']}/approve", {"hash": plan["hash"]})
+        return self.settled(plan["plan_id"], seconds=seconds)
+
+    def add_members(self, people: Iterable[Mapping[str, str]], *, seconds: float = 300) -> Json:
+        """Bring people in as members by a members file, as an existing community comes in, and return the plan.
+
+        Parameters
+        ----------
+        people
+            For each, column → cell: ``email`` and ``roles``, and what else the members file may have.
+        """
+        rows = list(people)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))
+        writer.writeheader()
+        writer.writerows(rows)
+        plan = self.planned(self.upload("members", "community.csv", text.getvalue().encode()))
+        return self.approve(plan, seconds=seconds)
 
     @staticmethod
     def _checked(answer: httpx.Response) -> Json:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from rollcall.hubs import context
 from rollcall.hubs import store as hubs
@@ -12,10 +13,13 @@ from rollcall.hubs.model import Hub, Source
 from rollcall.mapping import store as mapping
 from rollcall.mapping.table import ANY, MappingTable, OptionTarget, ProfileTarget, RoleTarget, Rule
 from rollcall.members import store as members
+from rollcall.members.joining import new_member
 from rollcall.members.model import Change, Manual, Member
 from rollcall.members.projection import derive, single_valued, view, with_slice
 from rollcall.people import event_log, store
 from rollcall.people.events import DirectoryEvent, Kind
+from rollcall.people.merge import lift
+from rollcall.people.model import Address, Holder, PersonRecord
 from rollcall.people.sync import apply_event
 from rollcall.privacy.emails import normalise_email
 from rollcall.runtime import clients, dynamo
@@ -24,6 +28,9 @@ from rollcall.runtime.settings import env
 from rollcall.runtime.times import to_text
 from rollcall.segments import store as segments
 from rollcall.segments.model import Option, Role, Segment, Visibility
+
+if TYPE_CHECKING:
+    from rollcall.privacy.hashing import HubKey
 
 T0 = datetime(2026, 10, 5, 8, 0, tzinfo=UTC)
 SOURCE = "01JA0000000000000000000SRC"
@@ -76,6 +83,11 @@ class World:
         """Publish a version of the mapping table without recomputing anybody."""
         mapping.store_table(self.hub.hub_id, MappingTable(version, rules), f"plan{version}")
         dynamo.write([mapping.publish_action(self.hub.hub_id, version, f"plan{version}", to_text(T0))])
+
+    @cached_property
+    def key(self) -> HubKey:
+        """The hub's key."""
+        return context.load(self.hub.hub_id).key
 
     def event(
         self, name: str, seconds: int, kind: Kind = Kind.UPDATED, person: str = "E-1", **said: Any
@@ -130,6 +142,37 @@ class World:
             ]
         )
         return member_id
+
+    def populate(self, count: int, **attributes: str) -> list[str]:
+        """Make so many members at once, person-0000@example.com and on, each a person of the source; return their ids.
+
+        The items are those that events and acceptances would leave; only the way there is short.
+        """
+        ctx = context.load(self.hub.hub_id)
+        ids, actions = [], []
+        for number in range(count):
+            name = f"person-{number:04d}"
+            fields: dict[str, str | None] = {"email": f"{name}@example.com", "first_name": name, "last_name": "Okafor"}
+            event = self.event(f"{name}-first", 0, Kind.ADDED, name, fields=fields, attributes=dict(attributes))
+            address_id = self.key.address_id(f"{name}@example.com")
+            member_id = self.key.member_id(address_id, 1)
+            person_id = self.key.person_id(SOURCE, name)
+            record = PersonRecord(person_id, lift(event), member_id=member_id, address_id=address_id)
+            change = Change("accept:test", "member", to_text(T0))
+            member = new_member(ctx, member_id, address_id, manual=Manual(), joined=[record], change=change)
+            address = Address(address_id, holders={SOURCE: Holder(person_id)}, member_id=member_id)
+            actions += [
+                store.put_person(self.hub.hub_id, record, "accept:test", to_text(T0)),
+                store.put_address(self.hub.hub_id, address),
+                members.put_member(self.hub.hub_id, member, view(member, ctx.hub, single_valued(ctx.catalogue))),
+            ]
+            ids.append(member_id)
+        for start in range(0, len(actions), 25):
+            put: Any = {}
+            for action in actions[start : start + 25]:
+                put.setdefault(action.request["TableName"], []).append({"PutRequest": {"Item": action.request["Item"]}})
+            clients.dynamodb().batch_write_item(RequestItems=put)
+        return ids
 
     def shown(self, member_id: str) -> dict[str, Any]:
         """Return what lists show of a member."""
