@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from rollcall.members import projection
 from rollcall.members.model import Manual, Member, Status
 from rollcall.members.projection import single_valued, view
 from rollcall.members.version_token import column_values, moved
@@ -75,8 +76,9 @@ def judge(token: str, key: HubKey, member_id: str, column: str, *, current: Valu
 
 
 def newest_deactivation(member: Member) -> str | None:
-    """Return the time at which the directory last deactivated the member; nothing if it never did."""
-    return max((part.deactivated.at for part in member.slices.values() if part.deactivated), default=None)
+    """Return the time at which the directory last deactivated the member; nothing if it never did, or that is held."""
+    newest = projection.newest_deactivation(member)
+    return newest.at if newest else None
 
 
 def deactivation_value(member: Member) -> dict[str, Value]:

@@ -36,6 +36,8 @@ class Slice:
         Segment id → option ids.
     profile
         Profile field → text.
+    activated, deactivated, deleted
+        When the source last said so; ``deleted`` is nothing where an admin took the deletion back.
     """
 
     source_id: str
@@ -50,7 +52,26 @@ class Slice:
     profile: Mapping[str, str] = field(default_factory=dict, repr=False)
     activated: Stamp | None = None
     deactivated: Stamp | None = None
-    deleted: bool = False
+    deleted: Stamp | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A removal by one source that waits for an admin.
+
+    Attributes
+    ----------
+    upto
+        What the source says of leaving up to this stamp has no effect on what is shown.
+    plan_id
+        The held-removals plan that lists it.
+    reason
+        ``removal_held`` or ``hub_admin``.
+    """
+
+    upto: Stamp
+    plan_id: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +117,8 @@ class Member:
         The admin's reactivation: deactivations up to this stamp no longer count.
     suspended
         Time of an admin's suspension, which no event undoes.
+    holds
+        Source id → a removal by that source which has no effect yet.
     recent_changes
         Ids of the last plan changes applied, so that applying one again is known for what it is.
     rev
@@ -110,6 +133,7 @@ class Member:
     reactivated: Stamp | None = None
     suspended: str | None = None
     created_at: str = ""
+    holds: Mapping[str, Hold] = field(default_factory=dict)
     recent_changes: tuple[str, ...] = ()
     rev: int = 0
     change: Change = field(default_factory=lambda: Change("", "", ""))
@@ -136,6 +160,7 @@ def member_to_item(member: Member) -> Item:
         "reactivated": _stamp(member.reactivated),
         "suspended": member.suspended,
         "created_at": member.created_at,
+        "holds": {source_id: _hold_to_item(hold) for source_id, hold in member.holds.items()},
         "recent_changes": list(member.recent_changes),
         "cause": member.change.cause,
         "actor": member.change.actor,
@@ -155,6 +180,7 @@ def member_from_item(item: Item) -> Member:
         reactivated=_read_stamp(item["reactivated"]),
         suspended=item["suspended"],
         created_at=item["created_at"],
+        holds={source_id: _hold_from_item(hold) for source_id, hold in item.get("holds", {}).items()},
         recent_changes=tuple(item["recent_changes"]),
         rev=item["rev"],
         change=Change(item["cause"], item["actor"], item["changed_at"]),
@@ -169,6 +195,7 @@ def _slice_to_item(part: Slice) -> Item:
         "profile": dict(part.profile),
         "activated": _stamp(part.activated),
         "deactivated": _stamp(part.deactivated),
+        "deleted": _stamp(part.deleted),
     }
 
 
@@ -180,8 +207,17 @@ def _slice_from_item(item: Item) -> Slice:
             "segments": _tuples(item["segments"]),
             "activated": _read_stamp(item["activated"]),
             "deactivated": _read_stamp(item["deactivated"]),
+            "deleted": _read_stamp(item["deleted"]),
         }
     )
+
+
+def _hold_to_item(hold: Hold) -> Item:
+    return {"upto": _stamp(hold.upto), "plan_id": hold.plan_id, "reason": hold.reason}
+
+
+def _hold_from_item(item: Item) -> Hold:
+    return Hold(Stamp(*item["upto"]), item["plan_id"], item["reason"])
 
 
 def _stamp(stamp: Stamp | None) -> list[str] | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rollcall.mapping.table import project
 from rollcall.members.model import Manual, Member, Slice, Status
+from rollcall.people.events import Stamp
 from rollcall.people.merge import DirectoryStatus
 
 if TYPE_CHECKING:
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
 
     from rollcall.hubs.model import Hub
     from rollcall.mapping.table import MappingTable
+    from rollcall.members.model import Hold
+    from rollcall.people.merge import Person
     from rollcall.people.model import PersonRecord
     from rollcall.segments.model import Catalogue
 
 MANUAL = "manual"
 KEPT = "kept"
+# Newer than every stamp that a hold can name.
+_ERASED = Stamp("9999-12-31T23:59:59.999Z", "~")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ def view(member: Member, hub: Hub, single_valued: frozenset[str]) -> View:
     if not roles:
         roles = list(member.kept_roles)
         provenance |= {f"roles.{role}": [KEPT] for role in roles}
-    status, reason = _status(member, slices, reactivate_on_event=hub.reactivate_on_event)
+    status, reason = _status(member, reactivate_on_event=hub.reactivate_on_event)
     return View(
         member_id=member.member_id,
         status=status,
@@ -144,7 +149,7 @@ def derive(record: PersonRecord, table: MappingTable, catalogue: Catalogue) -> S
         profile=projected.profile,
         activated=person.activated,
         deactivated=person.deactivated,
-        deleted=person.status in (DirectoryStatus.DELETED, DirectoryStatus.ERASED),
+        deleted=_deleted(person),
     )
 
 
@@ -153,12 +158,46 @@ def single_valued(catalogue: Catalogue) -> frozenset[str]:
     return frozenset(segment.segment_id for segment in catalogue.segments if not segment.multi)
 
 
-def _status(member: Member, slices: Sequence[Slice], *, reactivate_on_event: bool) -> tuple[Status, str]:
-    if any(part.deleted for part in slices):
+def left(member: Member, part: Slice) -> tuple[Stamp | None, Stamp | None]:
+    """Return when a source deactivated and when it deleted the member, as far as that has an effect: not while held."""
+    hold = member.holds.get(part.source_id)
+    if hold is None:
+        return part.deactivated, part.deleted
+    return _beyond(part.deactivated, hold.upto), _beyond(part.deleted, hold.upto)
+
+
+def changed_its_mind(part: Slice, hold: Hold) -> bool:
+    """Tell whether the source has taken somebody back since it wanted the removal that is held."""
+    removed = max((stamp for stamp in (part.deactivated, part.deleted) if stamp), default=None)
+    return removed is None or (part.activated is not None and part.activated > max(removed, hold.upto))
+
+
+def newest_deactivation(member: Member) -> Stamp | None:
+    """Return the newest deactivation by any source that has an effect; nothing if there is none."""
+    return max((stamp for part in member.slices.values() if (stamp := left(member, part)[0])), default=None)
+
+
+def _beyond(stamp: Stamp | None, upto: Stamp) -> Stamp | None:
+    return stamp if stamp and stamp > upto else None
+
+
+def _deleted(person: Person) -> Stamp | None:
+    match person.status:
+        case DirectoryStatus.ERASED:
+            return _ERASED
+        case DirectoryStatus.DELETED:
+            return person.deleted
+        case _:
+            return None
+
+
+def _status(member: Member, *, reactivate_on_event: bool) -> tuple[Status, str]:
+    slices = member.slices.values()
+    if any(left(member, part)[1] for part in slices):
         return Status.DELETED, "deleted"
     if member.suspended:
         return Status.INACTIVE, "suspended"
-    deactivated = max((part.deactivated for part in slices if part.deactivated), default=None)
+    deactivated = newest_deactivation(member)
     if deactivated is None or (member.reactivated and member.reactivated >= deactivated):
         return Status.ACTIVE, ""
     activated = max((part.activated for part in slices if part.activated), default=None)

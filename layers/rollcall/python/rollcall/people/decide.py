@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from rollcall.invitations.model import Invitation, InvitationStatus
-from rollcall.members.model import Change, Member, Status
+from rollcall.members.model import Change, Hold, Member, Status
 from rollcall.members.projection import derive, same_content, single_valued, view, with_slice
 from rollcall.people.events import DirectoryEvent, Kind
 from rollcall.people.merge import DirectoryStatus, Person, has_effect, merge
@@ -16,6 +16,7 @@ from rollcall.people.schedule import is_end_event, scheduled
 if TYPE_CHECKING:
     from rollcall.hubs.model import Hub
     from rollcall.mapping.table import MappingTable
+    from rollcall.people.events import Stamp
     from rollcall.segments.model import Catalogue
 
 
@@ -48,6 +49,31 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """A member whom the event takes away: shown active before and inactive or deleted after, or inactive and deleted.
+
+    Attributes
+    ----------
+    upto
+        The newest that the source says of leaving: a hold of it holds this removal.
+    to
+        What the member would be shown as.
+    held
+        The hold that the member has of this source already.
+    emails
+        Every address of the member.
+    """
+
+    member_id: str
+    person_id: str
+    source_id: str
+    upto: Stamp
+    to: Status
+    held: Hold | None = None
+    emails: frozenset[str] = field(default_factory=frozenset, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What has to be written, all of it or nothing; ``None`` and empty where nothing changes.
 
@@ -55,6 +81,8 @@ class Decision:
     ----------
     reopen
         Held events to apply again, since what they waited for is free.
+    removal
+        What the guard must be asked about before anything is written.
     """
 
     outcome: Outcome
@@ -63,6 +91,7 @@ class Decision:
     member: Member | None = None
     invitation: Invitation | None = None
     reopen: tuple[str, ...] = ()
+    removal: Removal | None = None
 
     @property
     def changes_something(self) -> bool:
@@ -81,21 +110,45 @@ FUTURE = Outcome(
 )
 
 
+HELD = {
+    "removal_held": "More people would leave than the hub allows in a day. Nothing happened yet: an admin must decide.",
+    "hub_admin": "A hub's admin is not removed by an event. Nothing happened yet: an admin must decide.",
+}
+
+
 def decide(
-    known: Known, event: DirectoryEvent, *, hub: Hub, catalogue: Catalogue, table: MappingTable, at: str
+    known: Known,
+    event: DirectoryEvent,
+    *,
+    hub: Hub,
+    catalogue: Catalogue,
+    table: MappingTable,
+    at: str,
+    hold: Hold | None = None,
 ) -> Decision:
     """Return what the event changes.
 
     The person is always merged. Their address follows their e-mail unless somebody else holds it: then the person
     keeps the address they have and the event is held for an admin. A member's directory-derived slice is computed
     anew; an invitation of somebody who left, or whose address moved, is withdrawn.
+
+    Parameters
+    ----------
+    hold
+        The removal of the member by this event's source waits for an admin: person and member are merged as always,
+        but the member stays as shown and keeps the address.
     """
     before = known.record.person
     if before.erased:
         return Decision(ERASED)
+    stored = known.member
+    if hold is not None and stored is not None:
+        known = replace(known, member=replace(stored, holds={**stored.holds, event.source_id: hold}))
     merged = before if known.is_new else merge(before, event)
-    is_present = _is_present(known, merged, hub=hub, catalogue=catalogue, table=table)
-    move = _move_address(known, merged, event, is_present=is_present)
+    # What counts for the hub: without what is held.
+    shown = in_effect(merged, _hold_of(known, event.source_id))
+    is_present = _is_present(known, shown, hub=hub, catalogue=catalogue, table=table)
+    move = _move_address(known, shown, event, is_present=is_present)
     address_id, member_id = move.address_id, known.record.member_id
     if member_id is None and known.wanted and address_id == known.wanted.address_id:
         member_id = known.wanted.member_id
@@ -105,20 +158,67 @@ def decide(
     member = _member(
         known,
         record,
+        stored,
         hub=hub,
         catalogue=catalogue,
         table=table,
         change=Change(f"event:{event.event_id}", "directory", at),
         is_changed=is_changed,
     )
-    invitation = _invitation(known, address_id, merged, at)
+    invitation = _invitation(known, address_id, shown, at)
+    is_taken = move.is_taken and "email" in event.fields
     return Decision(
-        outcome=_outcome(known, merged, event, is_taken=move.is_taken and "email" in event.fields),
+        outcome=_held_outcome(known, merged, event) or _outcome(known, merged, event, is_taken=is_taken),
         record=record if is_changed else None,
         addresses=move.changed,
         member=member,
         invitation=invitation,
         reopen=move.reopen,
+        removal=_removal(stored, member, record, hub=hub, singles=single_valued(catalogue)),
+    )
+
+
+def _hold_of(known: Known, source_id: str) -> Hold | None:
+    """Return the hold on what this source says of this very person."""
+    part = known.member.slices.get(source_id) if known.member else None
+    if known.member is None or (part is not None and part.person_id != known.record.person_id):
+        return None
+    return known.member.holds.get(source_id)
+
+
+def in_effect(person: Person, hold: Hold | None) -> Person:
+    """Return the person as the hub takes them: without the deactivation and deletion that are held."""
+    if hold is None:
+        return person
+    deactivated = person.deactivated if person.deactivated and person.deactivated > hold.upto else None
+    deleted = person.deleted if person.deleted and person.deleted > hold.upto else None
+    return replace(person, deactivated=deactivated, deleted=deleted)
+
+
+_GONE = (Status.ACTIVE, Status.INACTIVE, Status.DELETED)
+
+
+def _removal(
+    before: Member | None, after: Member | None, record: PersonRecord, *, hub: Hub, singles: frozenset[str]
+) -> Removal | None:
+    if before is None or after is None:
+        return None
+    was, is_now = view(before, hub, singles).status, view(after, hub, singles).status
+    if _GONE.index(is_now) <= _GONE.index(was):
+        return None
+    source_id = record.person.source_id
+    part = after.slices[source_id]
+    stamps = [stamp for stamp in (part.deactivated, part.deleted) if stamp]
+    emails = {part.email for member in (before, after) for part in member.slices.values()}
+    emails |= {before.manual.email, after.manual.email}
+    return Removal(
+        member_id=after.member_id,
+        person_id=record.person_id,
+        source_id=source_id,
+        upto=max(stamps),
+        to=is_now,
+        held=before.holds.get(source_id),
+        emails=frozenset(emails - {""}),
     )
 
 
@@ -224,6 +324,7 @@ def _barred(person: Person) -> Barred | None:
 def _member(
     known: Known,
     record: PersonRecord,
+    stored: Member | None,
     *,
     hub: Hub,
     catalogue: Catalogue,
@@ -242,7 +343,7 @@ def _member(
     moved = replace(member, address_id=record.address_id or member.address_id)
     if not same_content(held, part):
         moved = with_slice(moved, part, hub, single_valued(catalogue))
-    return None if moved == member else replace(moved, change=change)
+    return None if moved == stored else replace(moved, change=change)
 
 
 def _invitation(known: Known, address_id: str | None, person: Person, at: str) -> Invitation | None:
@@ -253,6 +354,13 @@ def _invitation(known: Known, address_id: str | None, person: Person, at: str) -
     if not moved and person.status is DirectoryStatus.ACTIVE:
         return None
     return replace(invitation, status=InvitationStatus.WITHDRAWN, settled_at=at)
+
+
+def _held_outcome(known: Known, merged: Person, event: DirectoryEvent) -> Outcome | None:
+    hold = _hold_of(known, event.source_id)
+    if hold is None or event.stamp > hold.upto or event.stamp not in (merged.deactivated, merged.deleted):
+        return None
+    return Outcome(EventState.HELD, hold.reason, HELD[hold.reason])
 
 
 def _outcome(known: Known, merged: Person, event: DirectoryEvent, *, is_taken: bool) -> Outcome:
