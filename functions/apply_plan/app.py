@@ -1,6 +1,7 @@
 """Approved plans → members and invitations: begins a plan, and applies each part that a pointer names.
 
-Also computes members anew after roles or options changed.
+Also makes plans that come from no file or are too long for one run, and computes members anew after roles or options
+changed.
 """
 
 from __future__ import annotations

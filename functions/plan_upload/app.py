@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rollcall.plans.planning import handle_s3_event, plan_again
+from rollcall.plans.planning import handle_s3_event
 from rollcall.runtime import queues
 from rollcall.runtime.settings import require
 
@@ -23,12 +23,5 @@ require(
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Take SQS records with S3 notifications, or pointers of the sweeper; report those that must come again."""
-    return queues.process(event, _handle)
-
-
-def _handle(body: dict[str, Any]) -> None:
-    if "upload_id" in body:
-        plan_again(body)
-    else:
-        handle_s3_event(body)
+    """Take SQS records with S3 notifications; report those that must come again."""
+    return queues.process(event, handle_s3_event)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -241,7 +240,7 @@ def _die_while_planning(world: World, monkeypatch: pytest.MonkeyPatch) -> Plan:
     """Let planning die before its end, and return the plan that is left."""
     _, event = upload_file(world, UploadKind.INVITES, f"{HEADER}\nnew@example.com,,,Mentee,,\n")
     with monkeypatch.context() as dying:
-        dying.setattr(planning, "_write_parts", lambda *_: (_ for _ in ()).throw(TransientError()))
+        dying.setattr(planning, "_run", lambda *_: (_ for _ in ()).throw(TransientError()))
         with pytest.raises(TransientError):
             planning.handle_s3_event(event)
     (plan,) = store.list_plans(world.hub.hub_id, limit=10)[0]
@@ -255,13 +254,9 @@ def _die_while_planning(world: World, monkeypatch: pytest.MonkeyPatch) -> Plan:
 def test_a_plan_that_died_in_its_making_is_made_when_the_sweeper_comes(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody has to upload the file again: the sweeper points at it, with ids only, and it is planned and applied."""
+    """Nobody has to upload the file again: the sweeper points at it, and it is planned and applied."""
     plan = _die_while_planning(world, monkeypatch)
     assert wake_due() == 1
-    (message,) = clients.sqs().receive_message(QueueUrl=env("UPLOADS_QUEUE_URL"))["Messages"]
-    pointer = json.loads(message["Body"])
-    assert set(pointer) == {"hub_id", "upload_id", "version_id"}
-    planning.plan_again(pointer)
     drain(world)
     assert (current(plan).state, current(plan).counts) == (PlanState.APPLIED, {"invited": 1})
 
@@ -271,9 +266,8 @@ def test_a_plan_that_cannot_be_made_in_a_day_fails_with_a_sentence(
 ) -> None:
     """What cannot be read is given up, and the admin is told what to do."""
     plan = _die_while_planning(world, monkeypatch)
-    pointer = {"hub_id": plan.hub_id, "upload_id": plan.upload_id, "version_id": plan.params["version_id"]}
     monkeypatch.setattr(planning, "GIVE_UP", timedelta(0))
-    planning.plan_again(pointer)
+    planning.handle_pointer({"hub_id": plan.hub_id, "plan_id": plan.plan_id, "part": "plan"})
     assert current(plan).state is PlanState.FAILED
     assert [fault.code for fault in current(plan).faults] == ["took_too_long"]
     upload = uploads.get_upload(plan.hub_id, plan.upload_id)

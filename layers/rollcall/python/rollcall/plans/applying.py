@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from rollcall.files.storage import put_stream
 from rollcall.hubs import context
-from rollcall.plans import catalogue_change, messages, parts, report, store
+from rollcall.plans import catalogue_change, messages, parts, planning, report, store
 from rollcall.plans.kinds import KINDS
 from rollcall.plans.model import Plan, PlanState, Result, count_outcomes
-from rollcall.runtime import queues
+from rollcall.plans.pointers import PLANNING, wake_parts
 from rollcall.runtime.errors import NotFoundError, RefusedError
 from rollcall.runtime.observability import log
 from rollcall.runtime.settings import env
@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 
     from rollcall.plans.model import Change
 
-QUEUE = "PLAN_PARTS_QUEUE_URL"
 _MAX_FILES = 50
 
 
 def handle_pointer(pointer: Mapping[str, Any]) -> None:
     """Do what a pointer ``{hub_id, plan_id, part}`` says: part 0 begins the plan, the others are applied.
+
+    Part ``plan`` is the planning itself (``planning.handle_pointer``).
 
     Pointers at work that a change of roles or options left take the same queue (``catalogue_change``).
 
@@ -40,6 +41,9 @@ def handle_pointer(pointer: Mapping[str, Any]) -> None:
     """
     if "catalogue_version" in pointer:
         catalogue_change.handle_pointer(pointer)
+        return
+    if pointer["part"] == PLANNING:
+        planning.handle_pointer(pointer)
         return
     hub_id, plan_id, part = str(pointer["hub_id"]), str(pointer["plan_id"]), int(pointer["part"])
     plan = store.get_plan(hub_id, plan_id)
@@ -67,8 +71,7 @@ def _begin(plan: Plan) -> None:
             log.warning("plan_failed", hub_id=plan.hub_id, plan_id=plan.plan_id, reason=exc.code)
             return
     done = store.parts_done(plan.hub_id, plan.plan_id)
-    waiting = [part for part in range(1, plan.parts + 1) if part not in done]
-    queues.send_many(QUEUE, [{"hub_id": plan.hub_id, "plan_id": plan.plan_id, "part": part} for part in waiting])
+    wake_parts(plan, [part for part in range(1, plan.parts + 1) if part not in done])
 
 
 def _apply_part(plan: Plan, part: int) -> None:

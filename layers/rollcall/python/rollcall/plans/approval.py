@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 from rollcall.hubs.store import get_hub
 from rollcall.plans import store
 from rollcall.plans.model import Plan, PlanState
-from rollcall.runtime import dynamo, queues
+from rollcall.plans.pointers import wake_parts
+from rollcall.runtime import dynamo
 from rollcall.runtime.errors import ConflictError, ForbiddenError, NotFoundError
 from rollcall.runtime.times import now, to_text
 
 if TYPE_CHECKING:
     from rollcall.hubs.model import Admin
-
-QUEUE = "PLAN_PARTS_QUEUE_URL"
 
 
 def approve(hub_id: str, plan_id: str, hash: str, admin: Admin) -> Plan:  # noqa: A002 - the product's word
@@ -34,7 +33,7 @@ def approve(hub_id: str, plan_id: str, hash: str, admin: Admin) -> Plan:  # noqa
         msg = "This is not the plan that was shown. Look at it again."
         raise ConflictError(msg, code="stale_hash")
     if plan.state is PlanState.APPLYING and plan.approved_by == admin.subject:
-        _begin(plan)
+        wake_parts(plan)
         return plan
     if get_hub(hub_id).two_person_approval and plan.created_by == admin.subject:
         msg = "Somebody other than the one who uploaded it must approve."
@@ -48,7 +47,7 @@ def approve(hub_id: str, plan_id: str, hash: str, admin: Admin) -> Plan:  # noqa
         if not (plan.state is PlanState.APPLYING and plan.approved_by == admin.subject):
             msg = "Somebody else decided about this plan."
             raise ConflictError(msg, code="not_awaiting_approval") from exc
-    _begin(plan)
+    wake_parts(plan)
     return _get(hub_id, plan_id)
 
 
@@ -78,7 +77,7 @@ def reject(hub_id: str, plan_id: str, admin: Admin, reason: str = "") -> Plan:
 def expire(plan: Plan) -> bool:
     """End a plan that waited too long. Returns whether it was over, and it was this call that said so."""
     at = now()
-    if plan.state is not PlanState.AWAITING_APPROVAL or plan.expires_at > to_text(at):
+    if plan.state is not PlanState.AWAITING_APPROVAL or not plan.expires_at or plan.expires_at > to_text(at):
         return False
     try:
         dynamo.write([store.settle_action(plan, PlanState.EXPIRED, at, detail="Nobody approved it in time.")])
@@ -98,10 +97,6 @@ def _check_open(plan: Plan, at: str) -> None:
     if plan.state is not PlanState.AWAITING_APPROVAL:
         msg = "This plan does not wait for an approval."
         raise ConflictError(msg, code="not_awaiting_approval")
-    if plan.expires_at <= at:
+    if plan.expires_at and plan.expires_at <= at:
         msg = "This plan is too old. Upload the file again."
         raise ConflictError(msg, code="expired")
-
-
-def _begin(plan: Plan) -> None:
-    queues.send(QUEUE, {"hub_id": plan.hub_id, "plan_id": plan.plan_id, "part": 0})

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from rollcall.hubs.context import HubContext
     from rollcall.members.model import Slice
     from rollcall.people.model import PersonRecord
+    from rollcall.plans.seen import Start
     from rollcall.uploads.model import Upload
 
 BATCH = 100
@@ -72,7 +73,7 @@ class Known:
         return [self.persons[name] for name in dict.fromkeys((ref, *holders)) if name in self.persons]
 
 
-def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO) -> Iterator[Change]:
+def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO, start: Start) -> Iterator[Change]:
     """Yield one change for every row of the file, in its order.
 
     Rows are read with the segments that the admin who asked for the upload may see; other columns are not read.
@@ -89,8 +90,7 @@ def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO) -> 
         raise MalformedError([Fault("header", "missing_column", detail)])
     segments = visible_segments(ctx.catalogue, [Permission(permission) for permission in upload.permissions])
     catalogue = Catalogue(ctx.catalogue.roles, tuple(segments))
-    rows = iter(reader)
-    seen: dict[bytes, int] = {}
+    rows = islice(reader, start.skip, None)
     while batch := list(islice(rows, BATCH)):
         keys = [keys_of(cells) for _, cells, _ in batch]
         address_ids = [ctx.key.address_id(email) if email else "" for email, _ in keys]
@@ -105,7 +105,7 @@ def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO) -> 
                 yield _faulty(base, told if isinstance(row, InviteRow) else row)
                 continue
             base = replace(base, subject=address_id)
-            first = first_row(seen, number, (address_id, *(record.person_id for record in persons)))
+            first = start.seen.first(number, (address_id, *(record.person_id for record in persons)))
             if first != number:
                 detail = f"Row {first} is for the same address or person."
                 yield replace(base, outcome="duplicate_of_row", reason="duplicate_of_row", detail=detail)
@@ -153,15 +153,6 @@ def _faulty(base: Change, faults: Sequence[Fault]) -> Change:
     detail = " ".join(f"{fault.place}: {fault.detail}" for fault in faults)
     codes = " ".join(dict.fromkeys(fault.code for fault in faults))
     return replace(base, reason=codes, detail=detail)
-
-
-def first_row(seen: dict[bytes, int], number: int, names: Sequence[str]) -> int:
-    """Return the row that first was for any of these addresses and persons; remember this one if it is the first."""
-    keys = [bytes.fromhex(name) for name in names]
-    first = min((seen[key] for key in keys if key in seen), default=number)
-    if first == number:
-        seen.update(dict.fromkeys(keys, number))
-    return first
 
 
 def skip_reason(address: Address, persons: Sequence[PersonRecord], invitation: Invitation | None, at: str) -> str:

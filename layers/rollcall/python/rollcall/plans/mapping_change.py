@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from rollcall.members.projection import View
     from rollcall.people.model import PersonRecord
     from rollcall.plans.proposal import RuleChange
+    from rollcall.plans.seen import Start
     from rollcall.segments.model import Catalogue
     from rollcall.uploads.model import Upload
 
@@ -59,7 +60,7 @@ TAIL_PARTS = SHARDS
 _MOST = f"A segment has at most {MAX_OPTIONS:,}."
 
 
-def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO) -> Iterator[Change]:
+def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO, start: Start) -> Iterator[Change]:
     """Yield what the table brings: new roles, segments and options, changed rules, then one change for every member.
 
     Raises
@@ -71,11 +72,14 @@ def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO) -> 
     stored = parts.write_once(parts.table_key(plan.hub_id, plan.plan_id), json.dumps(body, sort_keys=True).encode())
     proposal = proposal_from_json(json.loads(stored))
     after = extend(ctx.catalogue, proposal).catalogue
-    yield from _new_things(ctx.catalogue, proposal)
-    for rule in compare_rules(ctx.table, proposal.table, after):
-        yield Change(row=rule.row, outcome=rule.outcome, kind="rule", edits=_in_words(rule))
+    rules = compare_rules(ctx.table, proposal.table, after)
+    told = [
+        *_new_things(ctx.catalogue, proposal),
+        *(Change(row=rule.row, outcome=rule.outcome, kind="rule", edits=_in_words(rule)) for rule in rules),
+    ]
+    yield from told[start.skip :]
     coming = replace(ctx, table=proposal.table, catalogue=after)
-    listed = members.all_members(plan.hub_id)
+    listed = islice(members.all_members(plan.hub_id), max(0, start.skip - len(told)), None)
     while batch := list(islice(listed, BATCH)):
         asked = [part.person_id for member in batch for part in member.slices.values()]
         records = people.get_persons(plan.hub_id, asked)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rollcall.hubs.context import HubContext
+    from rollcall.plans.seen import Seen
     from rollcall.segments.model import Catalogue
 
 CLEAR = "(clear)"
@@ -75,16 +76,13 @@ class _Asked:
     conflicts: list[ColumnEdit]
 
 
-def plan_row(
-    ctx: HubContext, row: MemberRow, columns: Sequence[Column], member: Member | None, seen: dict[bytes, int]
-) -> Change:
-    """Return what a row asks for of its member, ``None`` if there is none; ``seen`` is member id (bytes) → row."""
+def plan_row(ctx: HubContext, row: MemberRow, columns: Sequence[Column], member: Member | None, seen: Seen) -> Change:
+    """Return what a row asks for of its member, ``None`` if there is none."""
     base = Change(row=row.number, outcome="unchanged", kind="member", cells=row.cells)
     fault = _unusable(row, member, seen)
     if member is None or fault:
         return faulty(base, [fault] if fault else [])
     base = replace(base, subject=member.member_id)
-    seen[bytes.fromhex(member.member_id)] = row.number
     if view(member, ctx.hub, single_valued(ctx.catalogue)).status is Status.DELETED:
         # The row names somebody whom nobody may see any more: its cells are not kept.
         detail = "This member was deleted; a file does not bring them back."
@@ -105,12 +103,13 @@ def plan_row(
     return base
 
 
-def _unusable(row: MemberRow, member: Member | None, seen: Mapping[bytes, int]) -> Fault | None:
+def _unusable(row: MemberRow, member: Member | None, seen: Seen) -> Fault | None:
     if row.fault:
         return row.fault
     if member is None:
         return Fault("ref" if row.ref else "email", "unknown_member", "There is no such member in this hub.")
-    if first := seen.get(bytes.fromhex(member.member_id)):
+    first = seen.first(row.number, (member.member_id,))
+    if first != row.number:
         return Fault("ref", "duplicate_of_row", f"Row {first} is about the same member.")
     return None
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from rollcall.hubs.context import HubContext
     from rollcall.plans.model import Change, Plan, Result
+    from rollcall.plans.seen import Start
     from rollcall.segments.model import Segment
     from rollcall.uploads.model import Upload
 
@@ -34,7 +35,7 @@ _EDITABLE = ("first_name", "last_name", "status", "roles")
 _FIXED = ("ref", "version", "email", *_EDITABLE)
 
 
-def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO) -> Iterator[Change]:
+def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO, start: Start) -> Iterator[Change]:
     """Yield one change for every row of the file.
 
     Raises
@@ -48,8 +49,7 @@ def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO) -> 
         detail = "There is no column “ref” or “email”. Please start from a members file that you downloaded here."
         raise MalformedError([Fault("header", "missing_column", detail)])
     columns = _columns(reader.headers, segments, upload)
-    rows = (_row(row) for row in reader)
-    seen: dict[bytes, int] = {}
+    rows = (_row(row) for row in islice(reader, start.skip, None))
     while batch := list(islice(rows, BATCH)):
         emails = {row.number: email for row in batch if not row.ref and (email := usable_email(row.email))}
         address_ids = {number: ctx.key.address_id(email) for number, email in emails.items()}
@@ -63,11 +63,11 @@ def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO) -> 
         found = members.get_members(ctx.hub.hub_id, ids.values())
         for row in batch:
             if row.ref or row.fault or row.number in ids:
-                yield member_edits.plan_row(ctx, row, columns, found.get(ids.get(row.number, "")), seen)
+                yield member_edits.plan_row(ctx, row, columns, found.get(ids.get(row.number, "")), start.seen)
             else:
                 address_id = address_ids.get(row.number, "")
                 newcomer = new_members.Newcomer(row, columns, segments, address_id)
-                yield new_members.plan_row(ctx, plan, newcomer, known, seen)
+                yield new_members.plan_row(ctx, plan, newcomer, known, start.seen)
 
 
 def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:

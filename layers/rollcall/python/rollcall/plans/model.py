@@ -62,12 +62,22 @@ class Plan:
         kind uses them to look after what came in the meantime.
     done, total
         Changes in applied parts, and in all.
-    created_by, email
-        Subject and e-mail of the admin whose upload it is.
+    upload_id
+        The file it was made from; empty if it was made from what lies in the tables.
+    created_by, email, permissions
+        Subject, e-mail and permissions (in this hub) of the admin who made it: what it shows is for those who may see
+        as much. Empty where no admin did.
     approved_by
         Subject of the approver; empty where the hub lets invites go without review.
     params
         What the kind needs beside the changes; small.
+    is_growing
+        Of a plan in state planning: it still waits for what is to go into it (``planning.freeze``).
+    begun_at
+        When its planning began.
+    chain
+        Of a plan in state planning that took more than one run: 64 hex characters over the parts so far; ``parts``,
+        ``counts`` and ``total`` are those of these parts.
     """
 
     plan_id: str
@@ -78,6 +88,7 @@ class Plan:
     created_by: str = field(repr=False)
     email: str = field(repr=False)
     created_at: str
+    permissions: tuple[str, ...] = ()
     hash: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
     parts: int = 0
@@ -91,6 +102,9 @@ class Plan:
     detail: str = ""
     faults: tuple[Fault, ...] = ()
     params: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    is_growing: bool = False
+    begun_at: str = ""
+    chain: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -109,6 +123,7 @@ class Plan:
         known["kind"] = PlanKind(item["kind"])
         known["state"] = PlanState(item["state"])
         known["counts"] = {outcome: count for outcome, count in item.get("counts", {}).items() if count}
+        known["permissions"] = tuple(item.get("permissions", ()))
         known["faults"] = faults_from_items(item.get("faults", []))
         return cls(**known)
 
@@ -119,6 +134,7 @@ class Plan:
             "kind": str(self.kind),
             "state": str(self.state),
             "counts": dict(self.counts),
+            "permissions": list(self.permissions),
             "faults": faults_to_items(self.faults),
             "params": dict(self.params),
         }

@@ -23,7 +23,7 @@ from rollcall.members.projection import derive, single_valued, view
 from rollcall.members.recompute import recompute_member
 from rollcall.people import store as people
 from rollcall.people.model import Address
-from rollcall.plans.invites import SKIPS, Known, first_row, look, skip_reason
+from rollcall.plans.invites import SKIPS, Known, look, skip_reason
 from rollcall.plans.member_edits import faulty, labels_of, read_cell
 from rollcall.plans.model import Change, Edit, Plan, Result
 from rollcall.privacy.emails import written_email
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from rollcall.members.model import Slice
     from rollcall.people.model import PersonRecord
     from rollcall.plans.member_edits import Column, MemberRow
+    from rollcall.plans.seen import Seen
     from rollcall.segments.model import Segment
 
 KIND = "new_member"
@@ -67,8 +68,8 @@ class Newcomer:
     address_id: str
 
 
-def plan_row(ctx: HubContext, plan: Plan, asked: Newcomer, known: Known, seen: dict[bytes, int]) -> Change:
-    """Return what a row about somebody new would do; ``seen`` is id (bytes) of member, address or person → row."""
+def plan_row(ctx: HubContext, plan: Plan, asked: Newcomer, known: Known, seen: Seen) -> Change:
+    """Return what a row about somebody new would do."""
     row = asked.row
     base = Change(row=row.number, outcome="error", kind=KIND, cells=row.cells)
     if not asked.address_id:
@@ -78,7 +79,7 @@ def plan_row(ctx: HubContext, plan: Plan, asked: Newcomer, known: Known, seen: d
         return faulty(base, [fault])
     base = replace(base, subject=asked.address_id)
     persons = known.people_of(asked.address_id, "")
-    first = first_row(seen, row.number, (asked.address_id, *(record.person_id for record in persons)))
+    first = seen.first(row.number, (asked.address_id, *(record.person_id for record in persons)))
     if first != row.number:
         return faulty(base, [Fault("email", "duplicate_of_row", f"Row {first} is for the same address or person.")])
     values, faults = _read(asked, ctx.catalogue)

@@ -38,6 +38,11 @@ def table_key(hub_id: str, plan_id: str) -> str:
     return f"plans/{hub_id}/{plan_id}/table.json"
 
 
+def seen_key(hub_id: str, plan_id: str, part: int) -> str:
+    """Return where it lies who was seen in the file, up to and with a part."""
+    return f"plans/{hub_id}/{plan_id}/seen/{part:05d}"
+
+
 def write_once(key: str, body: bytes) -> bytes:
     """Write a file that nobody wrote before, and return what lies there then: these bytes, or those of the first.
 

@@ -1,17 +1,20 @@
-"""Turn an uploaded file into a plan.
+"""Make a plan: from an uploaded file, or from what lies in the tables.
 
-The plan's id is made from the upload and the version of the object, so that repeated S3 events find one plan. Parts
-are written once each: a second run, after a death or beside the first, reads what the first wrote and ends in the same
-hash. Nothing happens to anybody here.
+The id of a plan is made from what it is made of (the upload and the version of the object), so that repeated messages
+find one plan. Parts are written once each: a second run, after a death or beside the first, reads what the first wrote
+and ends in the same hash. Planning that takes longer than a run goes on from a checkpoint, through the plan-parts
+queue. Nothing happens to anybody here.
 """
 
 from __future__ import annotations
 
 import hashlib
+import time
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 from rollcall.files.storage import open_object
@@ -19,8 +22,10 @@ from rollcall.hubs import context
 from rollcall.plans import messages, parts, store
 from rollcall.plans.kinds import FROM_UPLOAD, KINDS
 from rollcall.plans.model import PART_SIZE, Plan, PlanKind, PlanState, change_id, count_outcomes
-from rollcall.runtime import dynamo, queues
-from rollcall.runtime.errors import Fault, MalformedError, NotFoundError
+from rollcall.plans.pointers import wake_parts, wake_planning
+from rollcall.plans.seen import Seen, Start
+from rollcall.runtime import dynamo
+from rollcall.runtime.errors import Fault, MalformedError, NotFoundError, RefusedError
 from rollcall.runtime.ids import digest
 from rollcall.runtime.observability import log
 from rollcall.runtime.settings import env
@@ -34,7 +39,11 @@ if TYPE_CHECKING:
     from rollcall.hubs.context import HubContext
     from rollcall.plans.model import Change
 
-QUEUE = "PLAN_PARTS_QUEUE_URL"
+# Half of what apply_plan may take.
+RUN_SECONDS = 60.0
+# Lambda stops a function that wakes itself 16 times in a row (Lambda guide, "Recursive loop detection"): the sweeper
+# begins a new row.
+RUNS_IN_A_ROW = 10
 GIVE_UP = timedelta(days=1)
 TOO_LONG = Fault("file", "took_too_long", "The file could not be read in its time. Split it and upload the pieces.")
 # An item holds 400 KB; who mends these will see the others.
@@ -64,26 +73,6 @@ def handle_s3_event(body: Mapping[str, Any]) -> list[Plan]:
     return plans
 
 
-def plan_again(pointer: Mapping[str, Any]) -> Plan | None:
-    """Go on with a plan that got stuck in its making, as the sweeper asks; after a day it is given up.
-
-    The pointer holds ``hub_id``, ``upload_id`` and ``version_id``.
-    """
-    upload = uploads.get_upload(pointer["hub_id"], pointer["upload_id"])
-    if upload is None:
-        return None
-    plan = store.get_plan(upload.hub_id, plan_id_of(upload, pointer["version_id"]))
-    if plan is not None and plan.state is PlanState.PLANNING and from_text(plan.created_at) < now() - GIVE_UP:
-        _fail(context.load(upload.hub_id), plan, upload, MalformedError([TOO_LONG]))
-        return store.get_plan(plan.hub_id, plan.plan_id)
-    return plan_upload(upload, pointer["version_id"])
-
-
-def plan_id_of(upload: Upload, version_id: str) -> str:
-    """Return the id of the plan of one version of an uploaded file: the same for every announcement of it."""
-    return digest("plan", upload.upload_id, version_id)
-
-
 def plan_upload(upload: Upload, version_id: str) -> Plan:
     """Make the plan of one version of an uploaded file, unless it is made already.
 
@@ -92,10 +81,9 @@ def plan_upload(upload: Upload, version_id: str) -> Plan:
     TransientError
         If AWS got in the way; the same call goes on where it stopped.
     """
-    ctx = context.load(upload.hub_id)
     plan = store.create_plan(
         Plan(
-            plan_id=plan_id_of(upload, version_id),
+            plan_id=digest("plan", upload.upload_id, version_id),
             hub_id=upload.hub_id,
             kind=FROM_UPLOAD[upload.kind],
             state=PlanState.PLANNING,
@@ -103,108 +91,197 @@ def plan_upload(upload: Upload, version_id: str) -> Plan:
             created_by=upload.created_by,
             email=upload.email,
             created_at=to_text(now()),
+            permissions=upload.permissions,
             params={"version_id": version_id, "filename": upload.filename},
         )
     )
+    if plan.state is PlanState.PLANNING and upload.state is UploadState.WAITING:
+        dynamo.write([_upload(plan, UploadState.PLANNING)])
+    return _go_on(plan)
+
+
+def begin(plan: Plan) -> Plan:
+    """Store a plan that is made from no file, and let it be made in the background; or find it, if it is there.
+
+    Its kind has ``plan_changes``. A plan that is growing is only stored (``freeze``).
+
+    Raises
+    ------
+    TransientError
+        If AWS got in the way.
+    """
+    plan = store.create_plan(plan)
+    if plan.state is PlanState.PLANNING and not plan.is_growing:
+        wake_planning(plan)
+    return plan
+
+
+def freeze(plan: Plan) -> Plan:
+    """End a plan's growing and let it be made in the background; a second time does nothing.
+
+    Raises
+    ------
+    TransientError
+        If AWS got in the way.
+    """
+    try:
+        dynamo.write([store.freeze_action(plan, now())])
+    except dynamo.ConditionFailedError:
+        return store.get_plan(plan.hub_id, plan.plan_id) or plan
+    wake_planning(plan)
+    return store.get_plan(plan.hub_id, plan.plan_id) or plan
+
+
+def handle_pointer(pointer: Mapping[str, Any]) -> None:
+    """Plan what a pointer ``{hub_id, plan_id, part: "plan", run?}`` names; after a day it is given up.
+
+    ``run`` counts the runs since a sweeper, or somebody, woke the plan.
+
+    Raises
+    ------
+    TransientError
+        If AWS got in the way; the same pointer goes on where it stopped.
+    """
+    plan = store.get_plan(str(pointer["hub_id"]), str(pointer["plan_id"]))
+    if plan is None or plan.state is not PlanState.PLANNING or plan.is_growing:
+        return
+    if from_text(plan.begun_at) < now() - GIVE_UP:
+        _fail(plan, TOO_LONG.detail, (TOO_LONG,))
+        return
+    _go_on(plan, int(pointer.get("run", 0)))
+
+
+def _go_on(plan: Plan, run: int = 0) -> Plan:
+    """Do one run of planning, and return the plan as it is then."""
     if plan.state is PlanState.PLANNING:
-        if upload.state is UploadState.WAITING:
-            dynamo.write([_upload(upload, plan, UploadState.PLANNING)])
         try:
-            written = _write_parts(ctx, plan, upload, version_id)
+            _run(plan, run)
         except MalformedError as exc:
-            _fail(ctx, plan, upload, exc)
-        else:
-            _end(ctx, plan, upload, written)
+            _fail(plan, exc.detail, tuple(exc.faults))
+        except RefusedError as exc:
+            _fail(plan, exc.detail)
         plan = store.get_plan(plan.hub_id, plan.plan_id) or plan
         log.info("planned", hub_id=plan.hub_id, plan_id=plan.plan_id, state=str(plan.state), rows=plan.total)
     if plan.state is PlanState.APPLYING:
-        queues.send(QUEUE, {"hub_id": plan.hub_id, "plan_id": plan.plan_id, "part": 0})
+        wake_parts(plan)
     return plan
 
 
 class _Written:
     """What was written so far: number of parts, their hash, and the outcomes in them."""
 
-    def __init__(self) -> None:
-        self.parts = 0
-        self.hasher = hashlib.sha256()
-        self.counts: dict[str, int] = {}
+    def __init__(self, plan: Plan) -> None:
+        self.parts = plan.parts
+        self.chain = plan.chain
+        self.counts = dict(plan.counts)
 
-    def add(self, body: bytes, outcomes: list[str]) -> None:
+    def add(self, body: bytes, versions: tuple[int, int], outcomes: list[str]) -> None:
         self.parts += 1
-        self.hasher.update(f"{len(body)}:".encode())
-        self.hasher.update(body)
+        self.link(f"{hashlib.sha256(body).hexdigest()}:{versions}")
         for outcome, count in count_outcomes(outcomes).items():
             self.counts[outcome] = self.counts.get(outcome, 0) + count
 
+    def link(self, text: str) -> None:
+        self.chain = hashlib.sha256(f"{self.chain}:{text}".encode()).hexdigest()
 
-def _write_parts(ctx: HubContext, plan: Plan, upload: Upload, version_id: str) -> _Written:
-    written = _Written()
-    with _open(upload, version_id) as stream:
-        changes = KINDS[plan.kind].plan_rows(ctx, plan, upload, stream)
-        for number, chunk in enumerate(_chunks(changes), start=1):
+
+def _run(plan: Plan, run: int) -> None:
+    """Write parts until the changes are at their end, or the time of a run is."""
+    end = time.monotonic() + RUN_SECONDS
+    ctx = context.load(plan.hub_id)
+    written = _Written(plan)
+    start = Start(plan.total, _read_seen(plan))
+    with _changes(ctx, plan, start) as changes:
+        while chunk := list(islice(changes, PART_SIZE)):
+            number = written.parts + 1
             numbered = [replace(change, id=change_id(number, place)) for place, change in enumerate(chunk, start=1)]
             body = parts.write_once(parts.part_key(plan.hub_id, plan.plan_id, number), parts.to_lines(numbered))
-            written.add(body, [change.outcome for change in parts.from_lines(body)])
-    written.hasher.update(f"versions:{ctx.versions}".encode())
-    return written
+            written.add(body, ctx.versions, [change.outcome for change in parts.from_lines(body)])
+            if len(chunk) == PART_SIZE and time.monotonic() > end:
+                _hand_over(plan, written, start.seen, run + 1)
+                return
+    written.link(f"end:{ctx.versions}")
+    _end(ctx, plan, written)
 
 
-def _open(upload: Upload, version_id: str) -> BinaryIO:
+@contextmanager
+def _changes(ctx: HubContext, plan: Plan, start: Start) -> Iterator[Iterator[Change]]:
+    kind = KINDS[plan.kind]
+    upload = uploads.get_upload(plan.hub_id, plan.upload_id) if plan.upload_id else None
+    if upload is not None and kind.plan_rows is not None:
+        try:
+            stream = open_object(env("FILES_BUCKET"), upload.key, plan.params["version_id"] or None)
+        except NotFoundError as exc:
+            fault = Fault("file", "gone", "The file is not there any more. Please upload it again.")
+            raise MalformedError([fault]) from exc
+        with stream:
+            yield kind.plan_rows(ctx, plan, upload, stream, start)
+    elif kind.plan_changes is not None:
+        yield kind.plan_changes(ctx, plan, start)
+    else:
+        msg = f"a plan of kind {plan.kind} cannot be made of this"
+        raise TypeError(msg)
+
+
+def _read_seen(plan: Plan) -> Seen:
+    if not plan.parts:
+        return Seen()
+    return Seen.from_bytes(parts.read(parts.seen_key(plan.hub_id, plan.plan_id, plan.parts)))
+
+
+def _hand_over(plan: Plan, written: _Written, seen: Seen, run: int) -> None:
+    """Put aside how far this run got, and let the next one go on; nothing, if another run got as far."""
+    parts.write_once(parts.seen_key(plan.hub_id, plan.plan_id, written.parts), seen.to_bytes())
+    in_a_row = run < RUNS_IN_A_ROW
+    look_at = now() + store.LOOK_AGAIN if in_a_row else now()
+    action = store.checkpoint_action(
+        plan, chain=written.chain, counts=written.counts, parts=written.parts, look_at=look_at
+    )
     try:
-        return open_object(env("FILES_BUCKET"), upload.key, version_id or None)
-    except NotFoundError as exc:
-        fault = Fault("file", "gone", "The file is not there any more. Please upload it again.")
-        raise MalformedError([fault]) from exc
+        dynamo.write([action])
+    except dynamo.ConditionFailedError:
+        return
+    if in_a_row:
+        wake_planning(plan, run)
 
 
-def _chunks(changes: Iterator[Change]) -> Iterator[list[Change]]:
-    while chunk := list(islice(changes, PART_SIZE)):
-        yield chunk
-
-
-def _end(ctx: HubContext, plan: Plan, upload: Upload, written: _Written) -> None:
+def _end(ctx: HubContext, plan: Plan, written: _Written) -> None:
     """End planning: the plan waits for its approval, or begins where the hub wants no review of invites."""
     at = now()
+    kind = KINDS[plan.kind]
     is_reviewed = ctx.hub.invite_review or ctx.hub.two_person_approval
     goes_on = plan.kind is PlanKind.INVITES and not is_reviewed
     state = PlanState.APPLYING if goes_on else PlanState.AWAITING_APPROVAL
-    tail = KINDS[plan.kind].tail_parts
     actions = [
         store.planned_action(
             plan,
             state,
-            hash=written.hasher.hexdigest(),
+            hash=written.chain,
             counts=written.counts,
-            parts=written.parts + tail,
-            tail=tail,
-            params=plan.params,
+            parts=written.parts + kind.tail_parts,
+            tail=kind.tail_parts,
+            expires_at=to_text(at + store.LIFE) if kind.expires else "",
             at=at,
-        ),
-        _upload(upload, plan, UploadState.PLANNED),
+        )
     ]
+    if plan.upload_id:
+        actions.append(_upload(plan, UploadState.PLANNED))
     mail = None if goes_on else messages.report(ctx.hub, plan, state, written.counts, at)
     messages.write_with(actions, mail)
 
 
-def _fail(ctx: HubContext, plan: Plan, upload: Upload, exc: MalformedError) -> None:
+def _fail(plan: Plan, detail: str, faults: tuple[Fault, ...] = ()) -> None:
     at = now()
-    detail = exc.detail
-    faults = exc.faults[:_KEPT_FAULTS]
-    actions = [
-        store.settle_action(plan, PlanState.FAILED, at, detail=detail, faults=faults),
-        uploads.set_state_action(
-            upload.hub_id,
-            upload.upload_id,
-            UploadState.FAILED,
-            plan_id=plan.plan_id,
-            detail=detail,
-            faults=faults,
-        ),
-    ]
-    mail = messages.report(ctx.hub, plan, PlanState.FAILED, {}, at, problem=messages.sentence(faults, detail))
+    faults = faults[:_KEPT_FAULTS]
+    actions = [store.settle_action(plan, PlanState.FAILED, at, detail=detail, faults=faults)]
+    if plan.upload_id:
+        actions.append(_upload(plan, UploadState.FAILED, detail, faults))
+    hub = context.load(plan.hub_id).hub
+    mail = messages.report(hub, plan, PlanState.FAILED, {}, at, problem=messages.sentence(faults, detail))
     messages.write_with(actions, mail)
 
 
-def _upload(upload: Upload, plan: Plan, state: UploadState) -> dynamo.Action:
-    return uploads.set_state_action(upload.hub_id, upload.upload_id, state, plan_id=plan.plan_id)
+def _upload(plan: Plan, state: UploadState, detail: str = "", faults: tuple[Fault, ...] = ()) -> dynamo.Action:
+    return uploads.set_state_action(
+        plan.hub_id, plan.upload_id, state, plan_id=plan.plan_id, detail=detail, faults=faults
+    )

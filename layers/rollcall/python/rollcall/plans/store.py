@@ -43,25 +43,68 @@ def list_plans(hub_id: str, *, limit: int, cursor: str = "") -> tuple[list[Plan]
 def create_plan(plan: Plan) -> Plan:
     """Store a plan in state planning unless it is there already, and return the one that is there.
 
+    A sweeper looks after it, unless it is still growing.
+
     Raises
     ------
     TransientError
         If DynamoDB could not be reached.
     """
-    item = {
+    item: dict[str, Any] = {
         "pk": pk(plan.hub_id, plan.plan_id),
         "sk": "-",
         "by_hub_pk": f"{plan.hub_id}#plan",
         "by_hub_sk": f"{plan.created_at}#{plan.plan_id}",
-        "due_pk": due_partition(plan.plan_id),
-        "due_sk": to_text(from_text(plan.created_at) + LOOK_AGAIN),
         **plan.to_item(),
     }
+    if not plan.is_growing:
+        at = from_text(plan.created_at)
+        item |= {"begun_at": plan.created_at, "due_pk": due_partition(plan.plan_id), "due_sk": to_text(at + LOOK_AGAIN)}
     try:
         dynamo.write([dynamo.put_action(TABLE, item, "attribute_not_exists(#pk)")])
     except dynamo.ConditionFailedError as exc:
         return Plan.from_item(exc.old[0])
     return plan
+
+
+def freeze_action(plan: Plan, at: datetime) -> dynamo.Action:
+    """Return the write that ends a plan's growing, on condition that it grows."""
+    return dynamo.update_action(
+        TABLE,
+        pk(plan.hub_id, plan.plan_id),
+        "-",
+        "SET #is_growing = :no, #begun_at = :at, #due_pk = :due_pk, #due_sk = :look",
+        condition="#state = :planning AND #is_growing = :yes",
+        values={
+            "planning": str(PlanState.PLANNING),
+            "yes": True,
+            "no": False,
+            "at": to_text(at),
+            "due_pk": due_partition(plan.plan_id),
+            "look": to_text(at + LOOK_AGAIN),
+        },
+    )
+
+
+def checkpoint_action(
+    plan: Plan, *, chain: str, counts: Mapping[str, int], parts: int, look_at: datetime
+) -> dynamo.Action:
+    """Return the write of how far planning got, on condition that no other run got as far."""
+    return dynamo.update_action(
+        TABLE,
+        pk(plan.hub_id, plan.plan_id),
+        "-",
+        "SET #chain = :chain, #counts = :counts, #parts = :parts, #total = :total, #due_sk = :look",
+        condition="#state = :planning AND #parts < :parts",
+        values={
+            "planning": str(PlanState.PLANNING),
+            "chain": chain,
+            "counts": dict(counts),
+            "parts": parts,
+            "total": sum(counts.values()),
+            "look": to_text(look_at),
+        },
+    )
 
 
 def planned_action(
@@ -72,18 +115,24 @@ def planned_action(
     counts: Mapping[str, int],
     parts: int,
     tail: int,
-    params: Mapping[str, Any],
+    expires_at: str,
     at: datetime,
 ) -> dynamo.Action:
-    """Return the write that ends planning, on condition that nobody ended it before."""
-    expires_at = to_text(at + LIFE)
-    look = expires_at if state is PlanState.AWAITING_APPROVAL else to_text(at + LOOK_AGAIN)
+    """Return the write that ends planning, on condition that nobody ended it before.
+
+    A plan that waits and does not expire (``expires_at`` is empty) is left alone by the sweeper.
+    """
+    update = (
+        "SET #state = :state, #hash = :hash, #counts = :counts, #parts = :parts, #tail = :tail, #total = :total, "
+        "#expires_at = :expires_at"
+    )
+    waits = state is PlanState.AWAITING_APPROVAL
+    look = {} if waits and not expires_at else {"look": expires_at if waits else to_text(at + LOOK_AGAIN)}
     return dynamo.update_action(
         TABLE,
         pk(plan.hub_id, plan.plan_id),
         "-",
-        "SET #state = :state, #hash = :hash, #counts = :counts, #parts = :parts, #tail = :tail, #total = :total, "
-        "#params = :params, #expires_at = :expires_at, #due_sk = :look",
+        f"{update}, #due_sk = :look REMOVE #chain" if look else f"{update} REMOVE #chain, #due_pk, #due_sk",
         condition="#state = :planning",
         values={
             "state": str(state),
@@ -93,9 +142,8 @@ def planned_action(
             "parts": parts,
             "tail": tail,
             "total": sum(counts.values()),
-            "params": dict(params),
             "expires_at": expires_at,
-            "look": look,
+            **look,
         },
     )
 
@@ -135,13 +183,14 @@ def approve_action(plan: Plan, hash: str, approver: str, at: datetime) -> dynamo
         pk(plan.hub_id, plan.plan_id),
         "-",
         "SET #state = :applying, #approved_by = :approver, #approved_at = :at, #due_pk = :due_pk, #due_sk = :look",
-        condition="#state = :awaiting AND #hash = :hash AND #expires_at > :at",
+        condition="#state = :awaiting AND #hash = :hash AND (#expires_at > :at OR #expires_at = :never)",
         values={
             "applying": str(PlanState.APPLYING),
             "awaiting": str(PlanState.AWAITING_APPROVAL),
             "hash": hash,
             "approver": approver,
             "at": to_text(at),
+            "never": "",
             "due_pk": due_partition(plan.plan_id),
             "look": to_text(at + LOOK_AGAIN),
         },

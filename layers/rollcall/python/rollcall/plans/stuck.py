@@ -5,11 +5,8 @@ from __future__ import annotations
 from rollcall.plans import store
 from rollcall.plans.approval import expire
 from rollcall.plans.model import PlanState
-from rollcall.runtime import queues
+from rollcall.plans.pointers import wake_parts, wake_planning
 from rollcall.runtime.times import now
-
-QUEUE = "PLAN_PARTS_QUEUE_URL"
-UPLOADS_QUEUE = "UPLOADS_QUEUE_URL"
 
 
 def wake_due(at_most: int = 100) -> int:
@@ -32,8 +29,7 @@ def wake_due(at_most: int = 100) -> int:
                 continue
             store.look_later(plan, now())
             if plan.state is PlanState.PLANNING:
-                again = {"hub_id": hub_id, "upload_id": plan.upload_id, "version_id": plan.params["version_id"]}
-                queues.send(UPLOADS_QUEUE, again)
+                wake_planning(plan)
             if plan.state is PlanState.APPLYING:
-                queues.send(QUEUE, {"hub_id": hub_id, "plan_id": plan_id, "part": 0})
+                wake_parts(plan)
     return count

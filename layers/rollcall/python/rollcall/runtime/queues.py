@@ -64,7 +64,7 @@ def send_many(queue: str, pointers: Iterable[Mapping[str, Any]]) -> None:
             raise TransientError
 
 
-def process(event: Mapping[str, Any], handle: Callable[[Any], None]) -> dict[str, Any]:
+def process(event: Mapping[str, Any], handle: Callable[[Any], object]) -> dict[str, Any]:
     """Hand the decoded body of every SQS record to ``handle`` and report those that failed, and only those.
 
     A failure is logged by kind and place, without its message, which could hold personal data. The failed records
