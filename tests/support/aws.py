@@ -17,7 +17,7 @@ from rollcall.runtime import clients
 from rollcall.segments import store as segments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 QUEUES = ("DIRECTORY_EVENTS", "EXPORTS", "PLAN_PARTS", "EMAILS", "UPLOADS")
@@ -56,6 +56,28 @@ def forget() -> None:
     hubs.forget_secrets()
     mapping._kept.clear()
     segments._kept.clear()
+
+
+@contextmanager
+def running(found: Mapping[str, Any]) -> Iterator[None]:
+    """Run with the stores of the running stack, as its root user; ``found`` is its ``stack.json``."""
+    before = dict(os.environ)
+    os.environ |= {
+        "AWS_ENDPOINT_URL": found["endpoint_url"],
+        "AWS_ACCESS_KEY_ID": found["access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": found["secret_access_key"],
+        "AWS_DEFAULT_REGION": found["region"],
+        "FILES_BUCKET": found["upload_bucket"],
+        "STACK_SECRET_ARN": found["stack_secret_arn"],
+        **{f"{name.upper()}_TABLE": table for name, table in found["tables"].items()},
+    }
+    forget()
+    try:
+        yield
+    finally:
+        forget()
+        os.environ.clear()
+        os.environ |= before
 
 
 @contextmanager

@@ -1,57 +1,40 @@
-"""A big hub on the running stack, quickly: a directory of people, all of them members."""
+"""A big hub on the running stack, in seconds: a directory of people, all of them members."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from demo.hub_client import HubApi, StandardSource
+from rollcall.hubs import store as hubs
+from tests.support.aws import running
+from tests.support.world import World
 
-AT_ONCE = 500
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def seed(stack: Mapping[str, Any], hub_id: str, source_id: str, count: int, **attributes: str) -> dict[str, str]:
+    """Make so many active members of a hub, each known to the directory, and return external id → member id.
+
+    The n-th is ``person-0000`` and on, with that address at example.com, the hub's default role and these attributes.
+    Their items are written into the tables as events and acceptances would leave them: 1,000 take some seconds.
+
+    Parameters
+    ----------
+    stack
+        What ``stack.json`` says.
+    """
+    with running(stack):
+        ids = World(hub=hubs.get_hub(hub_id), source_id=source_id).populate(count, **attributes)
+    return {external_id(number): member_id for number, member_id in enumerate(ids)}
 
 
 def external_id(number: int) -> str:
     """Return the id that the directory gives to the n-th person."""
-    return f"E-{number:05d}"
+    return f"person-{number:04d}"
 
 
-def address(number: int) -> str:
-    """Return the e-mail address of the n-th person."""
-    return f"person-{number:05d}@example.com"
-
-
-def event(number: int, kind: str = "person.added", **said: Any) -> dict[str, Any]:
-    """Return the canonical event that the n-th person is there; ``said`` goes into its data."""
-    names = {"email": address(number), "first_name": f"Person {number:05d}", "last_name": "Okafor"}
-    data = {"external_id": external_id(number), **(names if kind == "person.added" else {}), **said}
+def event(number: int, kind: str = "person.updated", **said: Any) -> dict[str, Any]:
+    """Return a canonical event about the n-th person that happens now; ``said`` goes into its data."""
+    data = {"external_id": external_id(number), **said}
     return {"type": kind, "timestamp": datetime.now(UTC).isoformat(), "data": data}
-
-
-def seed(api: HubApi, source: StandardSource, count: int, role: str, **said: Any) -> dict[str, str]:
-    """Make a hub with so many active members, each known to the directory, and return external id → member id.
-
-    Parameters
-    ----------
-    role
-        Label of a role that the hub has.
-    said
-        More for the data of each person's event, such as ``attributes``.
-    """
-    for start in range(0, count, AT_ONCE):
-        answer = source.send([event(number, **said) for number in range(start, min(start + AT_ONCE, count))])
-        assert answer.is_success, answer.text
-    plan = api.add_members({"email": address(number), "roles": role} for number in range(count))
-    assert (plan["state"], plan["counts"]) == ("applied", {"created": count}), plan
-    return linked(api, count)
-
-
-def linked(api: HubApi, count: int, *, seconds: float = 300) -> dict[str, str]:
-    """Wait until so many persons of the directory are members, and return external id → member id."""
-    from demo.hub_client import wait_for
-
-    def look() -> dict[str, str] | None:
-        found = {person["external_id"]: person["member_id"] for person in api.all("/people?state=member")}
-        return found if len(found) >= count else None
-
-    return wait_for(f"{count} persons becoming members", look, seconds=seconds)

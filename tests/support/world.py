@@ -67,6 +67,7 @@ class World:
     """A hub with a source and a published mapping table."""
 
     hub: Hub = field(default_factory=lambda: Hub(hub_id=new_id(), name="Harbour", salt="0" * 32))
+    source_id: str = SOURCE
 
     def build(self) -> World:
         """Store hub, source, catalogue and mapping table."""
@@ -94,8 +95,8 @@ class World:
     ) -> DirectoryEvent:
         """Return an event that happened so many seconds after ``T0``."""
         return DirectoryEvent(
-            event_id=event_id(SOURCE, name),
-            source_id=SOURCE,
+            event_id=event_id(self.source_id, name),
+            source_id=self.source_id,
             external_id=person,
             kind=kind,
             occurred_at=to_text(T0 + timedelta(seconds=seconds)),
@@ -115,11 +116,11 @@ class World:
 
     def person_id(self, person: str = "E-1") -> str:
         """Return the id of a person."""
-        return context.load(self.hub.hub_id).key.person_id(SOURCE, person)
+        return self.key.person_id(self.source_id, person)
 
     def address_id(self, address: str) -> str:
         """Return the id of an address."""
-        return context.load(self.hub.hub_id).key.address_id(normalise_email(address))
+        return self.key.address_id(normalise_email(address))
 
     def enrol(self, person: str = "E-1", roles: tuple[str, ...] = ()) -> str:
         """Make a member of a person, as accepting an invitation does, and return the member's id."""
@@ -144,23 +145,25 @@ class World:
         return member_id
 
     def populate(self, count: int, **attributes: str) -> list[str]:
-        """Make so many members at once, person-0000@example.com and on, each a person of the source; return their ids.
+        """Make so many members at once, ``person-0000@example.com`` and on, and return their ids.
 
-        The items are those that events and acceptances would leave; only the way there is short.
+        Each is the person ``person-0000`` and on of the source, with these attributes, added at ``T0``. The items are
+        those that events and acceptances would leave; only the way there is short.
         """
         ctx = context.load(self.hub.hub_id)
-        ids, actions = [], []
+        ids: list[str] = []
+        actions: list[dynamo.Action] = []
         for number in range(count):
             name = f"person-{number:04d}"
             fields: dict[str, str | None] = {"email": f"{name}@example.com", "first_name": name, "last_name": "Okafor"}
             event = self.event(f"{name}-first", 0, Kind.ADDED, name, fields=fields, attributes=dict(attributes))
             address_id = self.key.address_id(f"{name}@example.com")
             member_id = self.key.member_id(address_id, 1)
-            person_id = self.key.person_id(SOURCE, name)
+            person_id = self.key.person_id(self.source_id, name)
             record = PersonRecord(person_id, lift(event), member_id=member_id, address_id=address_id)
             change = Change("accept:test", "member", to_text(T0))
             member = new_member(ctx, member_id, address_id, manual=Manual(), joined=[record], change=change)
-            address = Address(address_id, holders={SOURCE: Holder(person_id)}, member_id=member_id)
+            address = Address(address_id, holders={self.source_id: Holder(person_id)}, member_id=member_id)
             actions += [
                 store.put_person(self.hub.hub_id, record, "accept:test", to_text(T0)),
                 store.put_address(self.hub.hub_id, address),
