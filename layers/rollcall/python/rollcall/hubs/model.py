@@ -102,6 +102,14 @@ class Source:
         What only this provider needs (a pinned ``directory_id``).
     policy
         What it makes of leave, suspension, a start in the future, and who is eligible.
+    transform
+        JMESPath expression that turns the client's own JSON into canonical events; empty: it sends them itself.
+    keyring_version
+        Version of the secret that holds its keyring; empty: the current one.
+    credentials_at
+        When credentials were given; RFC 3339 text.
+    version
+        Counts changes; served as the ETag.
     """
 
     hub_id: str
@@ -112,6 +120,9 @@ class Source:
     deleted_means: DeletedMeans = DeletedMeans.DELETE
     settings: dict[str, str] = field(default_factory=dict)
     policy: Policy = field(default_factory=Policy)
+    transform: str = ""
+    keyring_version: str = ""
+    credentials_at: str | None = None
     version: int = 1
 
     @classmethod

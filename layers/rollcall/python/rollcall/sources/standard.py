@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 ANSWER = 202
 SETTINGS: tuple[str, ...] = ()
+CREDENTIALS: tuple[str, ...] = ()
 SECRET_RULE = "Give `whsec_` followed by 24 to 64 random bytes in base64, or leave it out."  # noqa: S105 - a rule
 PREFIX = "whsec_"
 TOLERANCE_SECONDS = 300
@@ -110,23 +111,30 @@ def new_secret() -> str:
 def parse(delivery: Delivery, source: Source) -> Parsed:
     """Return the directory events of a delivery: one object, or a list of up to 500.
 
+    With a ``transform`` the body is any JSON, and the events are what the expression makes of it; ``null`` is of no
+    use, in a list too.
+
     Raises
     ------
     MalformedError
-        With every fault, at its JSON path.
+        With every fault, at its JSON path; in what a transform made, the path begins with ``transform``.
     """
     name = delivery.headers.get(f"{_prefix(delivery)}-id", "")
-    document = load_json(delivery.body)
+    document, root = load_json(delivery.body), "$"
+    if source.transform:
+        from rollcall.sources import transform
+
+        document, root = transform.apply(source.transform, document), transform.PLACE
     if not isinstance(document, list):
         document = [document]
-        names, places = [name], ["$"]
+        names, places = [name], [root]
     else:
         names = [f"{name}#{number}" for number in range(len(document))]
-        places = [f"$[{number}]" for number in range(len(document))]
-    if not 1 <= len(document) <= MAX_EVENTS:
-        raise MalformedError([Fault("$", "bad_count", f"Send one event, or a list of 1 to {MAX_EVENTS}.")])
+        places = [f"{root}[{number}]" for number in range(len(document))]
+    if len(document) > MAX_EVENTS or not (document or source.transform):
+        raise MalformedError([Fault(root, "bad_count", f"Send one event, or a list of 1 to {MAX_EVENTS}.")])
     faults = Faults()
-    rows = zip(document, names, places, strict=True)
+    rows = zip(document or [None], names or [name], places or [root], strict=True)
     events = [
         _event(one, event_id(source.source_id, named), place, delivery=delivery, source=source, faults=faults)
         for one, named, place in rows
@@ -144,6 +152,8 @@ def _event(
     source: Source,
     faults: Faults,
 ) -> DirectoryEvent | Ignored | None:
+    if document is None and source.transform:
+        return Ignored(identifier, source.source_id, "no_event", "The transform makes no event of it.")
     if not isinstance(document, dict):
         faults.add(place, "not_an_object", "An event must be a JSON object.")
         return None
