@@ -25,6 +25,7 @@ IDS = {
     "segment_id": "location",
     "upload_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV",
     "export_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+    "secret_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV",
     "token": "token",
 }
 

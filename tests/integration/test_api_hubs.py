@@ -5,6 +5,7 @@ import base64
 import pytest
 
 from rollcall.hubs import store as hubs
+from rollcall.runtime.times import now
 from tests.support.admin import Answer, call, claims_of
 
 PLATFORM = claims_of("platform:admin")
@@ -121,7 +122,7 @@ def test_standard_source_gets_a_secret_that_is_shown_once(aws: None) -> None:
     assert len(base64.b64decode(secret.removeprefix("whsec_"))) == 32
     source = hubs.get_source(hub_id, made.json["source_id"])
     assert source is not None
-    assert hubs.source_secrets(source) == [secret]
+    assert [live.text for live in hubs.live_secrets(source, now())] == [secret]
     path = f"/sources/{source.source_id}"
     assert made.json["webhook_url"] == f"https://hub.example.com/hubs/{hub_id}{path}/events"
     assert secret not in as_admin(hub_id, "GET", path).text + as_admin(hub_id, "GET", "/sources").text

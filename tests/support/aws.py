@@ -15,6 +15,7 @@ from rollcall.hubs import store as hubs
 from rollcall.mapping import store as mapping
 from rollcall.runtime import clients
 from rollcall.segments import store as segments
+from rollcall.sources import health
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,6 +55,7 @@ def forget() -> None:
     """Empty every cache that a warm function would keep."""
     clients.reset()
     hubs.forget_secrets()
+    health.forget_refusals()
     mapping._kept.clear()
     segments._kept.clear()
 
@@ -109,6 +111,7 @@ def stack() -> Iterator[None]:
                 "FILES_BUCKET": "test-files",
                 "STACK_SECRET_ARN": secret["ARN"],
                 "SOURCE_SECRETS_PREFIX": "test/sources",
+                "KMS_KEY_ARN": "alias/test",
                 "SENDER_ADDRESS": "rollcall@example.com",
                 "PUBLIC_BASE_URL": "https://hub.example.com",
                 "CONFIGURATION_SET": "test",

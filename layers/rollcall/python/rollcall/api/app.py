@@ -19,6 +19,7 @@ from rollcall.api import auth, problems
 from rollcall.api import openapi as document
 from rollcall.exports import api as exports
 from rollcall.hubs import api as hubs
+from rollcall.hubs import sources_api as sources
 from rollcall.invitations import api as invitations
 from rollcall.mapping import api as mapping
 from rollcall.members import api as members
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler.api_gateway import ResponseBuilder, Route
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-CAPABILITIES = (hubs, people, members, segments, mapping, exports, uploads, plans, invitations, activity)
+CAPABILITIES = (hubs, sources, people, members, segments, mapping, exports, uploads, plans, invitations, activity)
 
 
 class AdminResolver(APIGatewayHttpResolver):

@@ -1,4 +1,4 @@
-"""Routes: hubs, their settings, admins and sources."""
+"""Routes: hubs, their settings and admins. Those of their sources are in ``sources_api.py``."""
 
 from __future__ import annotations
 
@@ -16,16 +16,14 @@ from rollcall.api.shapes import JSON, Given, Listed, Shown
 from rollcall.hubs import admins as admin_store
 from rollcall.hubs import store
 from rollcall.hubs.admins import AdminList, ListedAdmin, Notice
-from rollcall.hubs.model import DeletedMeans, Delivery, Hub, Permission, Source
+from rollcall.hubs.model import Delivery, Hub, Permission
 from rollcall.people.schedule import is_zone
 from rollcall.privacy.emails import identity_of, written_email
-from rollcall.runtime.errors import Fault, MalformedError, NotFoundError
+from rollcall.runtime.errors import Fault, MalformedError
 from rollcall.runtime.ids import is_ulid, new_id
 from rollcall.runtime.observability import log
-from rollcall.runtime.settings import optional
 from rollcall.segments.model import Role
 from rollcall.segments.store import change_catalogue
-from rollcall.sources import registry
 
 router = make_router()
 Body = TypeVar("Body")
@@ -156,40 +154,6 @@ class AdminShown(Shown):
     notices: list[Notice]
 
 
-# What only one provider needs, such as the account whose events are ours: docs/sources has them.
-SettingName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,49}$")]
-SettingValue = Annotated[str, StringConstraints(min_length=1, max_length=500)]
-MAX_SOURCE_SETTINGS = 20
-COMMON_SETTINGS = ("deny",)
-
-
-class NewSource(Given):
-    """A source to be connected."""
-
-    provider: Annotated[str, StringConstraints(max_length=50)]
-    name: Name
-    secret: str | None = None
-    deleted_means: DeletedMeans = DeletedMeans.DELETE
-    settings: dict[SettingName, SettingValue] = Field(default_factory=dict, max_length=MAX_SOURCE_SETTINGS)
-
-
-class SourceShown(Shown):
-    """A connected HR system, and the address that it sends its events to."""
-
-    source_id: str
-    provider: str
-    name: str
-    deleted_means: DeletedMeans
-    settings: dict[str, str]
-    webhook_url: str
-
-
-class SourceMade(SourceShown):
-    """A source that was just connected; its secret is shown this once."""
-
-    secret: str
-
-
 @router.post("/hubs", summary="Make a hub", tags=["Hub"], status_code=201)
 @platform
 def create_hub(body: NewHub) -> Response[HubShown]:
@@ -269,59 +233,6 @@ def change_admins(hub_id: str, body: AdminEntries) -> Response[Listed[AdminShown
     return _with_etag(_show_admins(stored), stored.version)
 
 
-@router.get("/hubs/<hub_id>/sources", summary="Connected HR systems", tags=["Sources"])
-@needs(Permission.ADMIN)
-def list_sources(hub_id: str) -> Listed[SourceShown]:
-    """Return all sources of the hub, oldest first."""
-    return Listed[SourceShown](items=[_show_source(found) for found in store.list_sources(hub_id)], next_cursor=None)
-
-
-@router.post("/hubs/<hub_id>/sources", summary="Connect an HR system", tags=["Sources"], status_code=201)
-@needs(Permission.ADMIN)
-def create_source(hub_id: str, body: NewSource) -> Response[SourceMade]:
-    """Connect a source. Its secret is taken if given and made if not; it is shown in this answer only."""
-    if body.provider not in registry.PROVIDERS:
-        known = ", ".join(sorted(registry.PROVIDERS))
-        raise MalformedError([Fault("body.provider", "unknown_provider", f"Choose one of: {known}.")])
-    secret = _given_or_new_secret(body.provider, body.secret)
-    _check_settings(body)
-    source = Source(
-        hub_id=hub_id,
-        source_id=new_id(),
-        provider=body.provider,
-        name=body.name,
-        salt=store.get_hub(hub_id).salt,
-        deleted_means=body.deleted_means,
-        settings=dict(body.settings),
-    )
-    store.create_source(source, secret)
-    log.info("source_created", hub_id=hub_id, source_id=source.source_id, provider=source.provider)
-    shown = SourceMade(**_show_source(source).model_dump(), secret=secret)
-    headers: dict[str, str | list[str]] = {"Location": f"/hubs/{hub_id}/sources/{source.source_id}"}
-    return Response(status_code=201, content_type=JSON, body=shown, headers=headers)
-
-
-@router.get("/hubs/<hub_id>/sources/<source_id>", summary="One HR system", tags=["Sources"])
-@needs(Permission.ADMIN)
-def get_source(hub_id: str, source_id: str) -> Response[SourceShown]:
-    """Return a source; never its secret."""
-    source = store.get_source(hub_id, source_id) if is_ulid(source_id) else None
-    if source is None:
-        raise NotFoundError
-    return _with_etag(_show_source(source), source.version)
-
-
-@router.delete("/hubs/<hub_id>/sources/<source_id>", summary="Disconnect a source", tags=["Sources"], status_code=204)
-@needs(Permission.ADMIN)
-def delete_source(hub_id: str, source_id: str) -> Response[None]:
-    """Disconnect a source. Nobody is removed by that."""
-    if not is_ulid(source_id):
-        raise NotFoundError
-    store.delete_source(hub_id, source_id)
-    log.info("source_deleted", hub_id=hub_id, source_id=source_id)
-    return Response(status_code=204, body=None)
-
-
 def _with_settings(hub: Hub, given: dict[str, Any]) -> Hub:
     """Return the hub with the given settings, checked against each other and against what there is."""
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
@@ -343,15 +254,6 @@ def _with_settings(hub: Hub, given: dict[str, Any]) -> Hub:
     return updated
 
 
-def _given_or_new_secret(provider: str, given: str | None) -> str:
-    module = registry.provider(provider)
-    if given is None:
-        return module.new_secret()
-    if not module.is_secret(given):
-        raise MalformedError([Fault("body.secret", "bad_secret", module.SECRET_RULE)])
-    return given
-
-
 def _show_hub(hub: Hub) -> HubShown:
     values = {name: getattr(hub, name) for name in HubShown.model_fields}
     lists = {name: list(value) for name, value in values.items() if isinstance(value, tuple)}
@@ -361,36 +263,6 @@ def _show_hub(hub: Hub) -> HubShown:
 def _show_admins(found: AdminList) -> Listed[AdminShown]:
     items = [AdminShown(email=admin.email, role=admin.role, notices=list(admin.notices)) for admin in found.admins]
     return Listed[AdminShown](items=items, next_cursor=None)
-
-
-def _check_settings(body: NewSource) -> None:
-    """Refuse settings that the provider does not know: with a slip in a name a source would take everything."""
-    known = {*COMMON_SETTINGS, *registry.provider(body.provider).SETTINGS}
-    words = ", ".join(sorted(known))
-    unknown = sorted(body.settings.keys() - known)
-    if unknown:
-        detail = f"Sources of this kind know these settings: {words}."
-        raise MalformedError([Fault(f"body.settings.{name}", "unknown_setting", detail) for name in unknown])
-
-
-def _show_source(source: Source) -> SourceShown:
-    return SourceShown(
-        source_id=source.source_id,
-        provider=source.provider,
-        name=source.name,
-        deleted_means=source.deleted_means,
-        settings=dict(source.settings),
-        webhook_url=f"{_base_url()}/hubs/{source.hub_id}/sources/{source.source_id}/events",
-    )
-
-
-def _base_url() -> str:
-    base = optional("PUBLIC_BASE_URL").rstrip("/")
-    if base:
-        return base
-    context = router.current_event.request_context
-    stage = "" if context.stage == "$default" else f"/{context.stage}"
-    return f"https://{context.domain_name}{stage}"
 
 
 def _with_etag(body: Body, version: int) -> Response[Body]:

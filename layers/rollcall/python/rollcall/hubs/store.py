@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import time
+import uuid
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from rollcall.hubs.keyring import Keyring, Secret
 from rollcall.hubs.model import Hub, Source
 from rollcall.privacy.hashing import HubKey, derive
 from rollcall.runtime import clients, dynamo
 from rollcall.runtime.errors import ConflictError, NotFoundError, PreconditionError, TransientError
+from rollcall.runtime.ids import new_id
 from rollcall.runtime.settings import env
+from rollcall.runtime.times import now, to_text
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 TABLE = "HUBS_TABLE"
 _CACHE_SECONDS = 180
-_secrets: dict[str, tuple[float, str]] = {}
+_MISSING = "ResourceNotFoundException"
+_secrets: dict[tuple[str, str], tuple[float, str]] = {}
 
 
 def get_hub(hub_id: str) -> Hub:
@@ -85,13 +92,45 @@ def list_sources(hub_id: str) -> list[Source]:
     return [Source.from_item(item) for item in items]
 
 
-def create_source(source: Source, secret: str) -> None:
-    """Store a new source: its secret first, so that a source that is seen can be verified."""
-    _store_secrets(source.hub_id, source.source_id, [secret])
+def create_source(source: Source, secret: str) -> Source:
+    """Store a new source and return it: its secret first, so that a source that is seen can be verified."""
+    ring = Keyring((Secret(new_id(), secret, to_text(now())),))
     try:
-        dynamo.write([dynamo.put_action(TABLE, source.to_item(), "attribute_not_exists(#pk)")])
+        made = clients.secretsmanager().create_secret(
+            Name=_secret_name(source.hub_id, source.source_id),
+            SecretString=ring.to_text(),
+            ClientRequestToken=str(uuid.uuid4()),
+            KmsKeyId=env("KMS_KEY_ARN"),
+        )
+    except (ClientError, BotoCoreError) as exc:
+        raise TransientError from exc
+    stored = replace(source, keyring_version=made["VersionId"])
+    try:
+        dynamo.write([dynamo.put_action(TABLE, stored.to_item(), "attribute_not_exists(#pk)")])
     except dynamo.ConditionFailedError as exc:
         raise ConflictError from exc
+    return stored
+
+
+def update_source(source: Source, *, seen: int, keyring: Keyring | None = None) -> Source:
+    """Store a changed source, if its version is still the one that was seen, and return it with the next version.
+
+    A changed keyring is stored first, as a version of the secret that nobody reads yet; the write of the source names
+    it, and is the moment from which all functions use it. So of two rotations at once one is refused, none is lost.
+
+    Raises
+    ------
+    PreconditionError
+        If somebody else changed the source in the meantime.
+    """
+    updated = replace(source, version=seen + 1)
+    if keyring is not None:
+        updated = replace(updated, keyring_version=_put_keyring(source, keyring))
+    try:
+        dynamo.write([dynamo.put_action(TABLE, updated.to_item(), "#version = :seen", {"seen": seen})])
+    except dynamo.ConditionFailedError as exc:
+        raise PreconditionError from exc
+    return updated
 
 
 def delete_source(hub_id: str, source_id: str) -> None:
@@ -105,42 +144,66 @@ def delete_source(hub_id: str, source_id: str) -> None:
             SecretId=_secret_name(hub_id, source_id), ForceDeleteWithoutRecovery=True
         )
     except ClientError as exc:
-        if exc.response["Error"]["Code"] != "ResourceNotFoundException":
+        if exc.response["Error"]["Code"] != _MISSING:
             raise TransientError from exc
     except BotoCoreError as exc:
         raise TransientError from exc
 
 
-def source_secrets(source: Source) -> list[str]:
-    """Return the live secrets of a source, newest first (two during a rotation)."""
-    stored: dict[str, Any] = json.loads(_secret(_secret_name(source.hub_id, source.source_id)))
-    return [str(secret) for secret in stored["secrets"]]
+def get_keyring(source: Source) -> Keyring:
+    """Return the secrets and credentials of a source, as of the version that the source names.
 
-
-def _store_secrets(hub_id: str, source_id: str, secrets: list[str]) -> None:
-    name, text = _secret_name(hub_id, source_id), json.dumps({"secrets": secrets})
+    The source is read anew for every delivery, so a rotation counts at once, whatever a warm function has kept.
+    """
+    name = _secret_name(source.hub_id, source.source_id)
     try:
-        clients.secretsmanager().create_secret(Name=name, SecretString=text)
+        return Keyring.from_text(_secret(name, source.keyring_version))
+    except NotFoundError:
+        # Versions without a label may be cleared away; the newest holds every live secret of those before it.
+        return Keyring.from_text(_secret(name))
+
+
+def live_secrets(source: Source, at: datetime) -> tuple[Secret, ...]:
+    """Return the live secrets of a source, newest first (two during a rotation)."""
+    return get_keyring(source).live(to_text(at))
+
+
+def source_credentials(source: Source) -> dict[str, str]:
+    """Return what Rollcall logs in to the vendor's API with; empty if it was given nothing."""
+    return get_keyring(source).credentials
+
+
+def _put_keyring(source: Source, keyring: Keyring) -> str:
+    try:
+        answer = clients.secretsmanager().put_secret_value(
+            SecretId=_secret_name(source.hub_id, source.source_id),
+            SecretString=keyring.to_text(),
+            ClientRequestToken=str(uuid.uuid4()),
+        )
     except (ClientError, BotoCoreError) as exc:
         raise TransientError from exc
+    return answer["VersionId"]
 
 
 def _secret_name(hub_id: str, source_id: str) -> str:
     return f"{env('SOURCE_SECRETS_PREFIX')}/{hub_id}/{source_id}"
 
 
-def _secret(name: str) -> str:
-    """Read a secret; kept for a few minutes under its own name, which holds the hub id."""
-    kept = _secrets.get(name)
+def _secret(name: str, version: str = "") -> str:
+    """Read a secret; kept for a few minutes under its own name, which holds the hub id, and version."""
+    kept = _secrets.get((name, version))
     if kept and kept[0] > time.monotonic():
         return kept[1]
+    wanted = {"VersionId": version} if version else {}
     try:
-        text = clients.secretsmanager().get_secret_value(SecretId=name)["SecretString"]
+        text = clients.secretsmanager().get_secret_value(SecretId=name, **wanted)["SecretString"]
     except ClientError as exc:
+        if version and exc.response["Error"]["Code"] == _MISSING:
+            raise NotFoundError from exc
         raise TransientError from exc
     except BotoCoreError as exc:
         raise TransientError from exc
-    _secrets[name] = (time.monotonic() + _CACHE_SECONDS, text)
+    _secrets[name, version] = (time.monotonic() + _CACHE_SECONDS, text)
     return text
 
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 ANSWER = 200
 SETTINGS: tuple[str, ...] = ("company_id", "field_email", "field_first_name", "field_last_name", "field_status")
+CREDENTIALS: tuple[str, ...] = ("company_domain", "api_key")
 SECRET_RULE = AS_SHOWN
 is_secret = is_text_secret
 new_secret = new_text_secret

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 ANSWER = 200
 SETTINGS: tuple[str, ...] = ("connection_id",)
+CREDENTIALS: tuple[str, ...] = ("access_token",)
 SECRET_RULE = "Give the secret exactly as Finch shows it, 16 to 64 bytes in base64, or leave it out."  # noqa: S105 - a rule
 new_secret = new_base64_secret
 _DELETED = {"individual.deleted", "directory.deleted"}

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 ANSWER = 200
 SETTINGS: tuple[str, ...] = ("linked_account_id", "email")
+CREDENTIALS: tuple[str, ...] = ()
 SECRET_RULE = AS_SHOWN
 is_secret = is_text_secret
 new_secret = new_text_secret

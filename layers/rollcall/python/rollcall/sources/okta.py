@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 ANSWER = 204  # Okta wants an empty answer
 SETTINGS: tuple[str, ...] = ()
+CREDENTIALS: tuple[str, ...] = ()
 SECRET_RULE = "Choose 16 to 256 printable ASCII characters without spaces around them, or leave it out."  # noqa: S105 - a rule
 is_secret = is_text_secret
 new_secret = new_text_secret

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,17 +15,28 @@ from rollcall.hubs import store as hubs
 from rollcall.hubs.model import DeletedMeans
 from rollcall.people import event_log
 from rollcall.people.events import DirectoryEvent, Ignored, Kind
-from rollcall.runtime.errors import Fault, MalformedError, NotFoundError, TooLargeError, TransientError
+from rollcall.runtime.errors import (
+    Fault,
+    MalformedError,
+    NotFoundError,
+    TooLargeError,
+    TransientError,
+    UnauthenticError,
+)
 from rollcall.runtime.ids import is_ulid
 from rollcall.runtime.observability import describe, log
-from rollcall.sources.model import Delivery, without_denied
+from rollcall.sources import health
+from rollcall.sources.model import NEEDS_CREDENTIALS, Delivery, without_denied
 from rollcall.sources.registry import challenger, provider
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from rollcall.hubs.keyring import Secret
     from rollcall.hubs.model import Source
+    from rollcall.sources.model import Parsed
+    from rollcall.sources.registry import Provider
 
 MAX_BODY = 1024 * 1024
 
@@ -43,7 +55,6 @@ def receive(
     """
     if not (is_ulid(hub_id) and is_ulid(source_id)):
         raise NotFoundError
-    raw = _decode(body, is_base64=is_base64)
     source = hubs.get_source(hub_id, source_id)
     if source is None:
         raise NotFoundError
@@ -51,15 +62,29 @@ def receive(
         module = provider(source.provider)
     except MalformedError as exc:  # stored by another version of ours: no fault of the sender's
         raise TransientError from exc
-    delivery = _delivery(raw, headers, received_at)
-    module.verify(delivery, hubs.source_secrets(source))
-    events = [_as_the_source_wants(event, source) for event in module.parse(delivery, source)]
-    waiting = _record(source, events, hashlib.sha256(raw).hexdigest(), received_at)
+    try:
+        raw = _decode(body, is_base64=is_base64)
+        delivery = _delivery(raw, headers, received_at)
+        secret = _verify(module, delivery, hubs.live_secrets(source, received_at))
+        events = [as_the_source_wants(event, source) for event in module.parse(delivery, source)]
+    except (TooLargeError, UnauthenticError, MalformedError) as exc:
+        health.note_refused(hub_id, source_id, received_at, exc)
+        raise
+    new = _record(source, events, hashlib.sha256(raw).hexdigest(), received_at)
+    waiting = [event.event_id for event in new if isinstance(event, DirectoryEvent)]
     if waiting:
         try:
             event_log.wake(hub_id, source_id, waiting)
         except TransientError as exc:
             log.warning("wake_failed", **describe(exc), hub_id=hub_id, source_id=source_id, count=len(waiting))
+    health.note_taken(
+        hub_id,
+        source_id,
+        received_at,
+        {"accepted": len(waiting), "ignored": len(new) - len(waiting)},
+        secret_id=secret.secret_id,
+        needs_credentials=any(isinstance(event, Ignored) and event.reason == NEEDS_CREDENTIALS for event in new),
+    )
     ignored = sum(isinstance(event, Ignored) for event in events)
     log.info("webhook_received", hub_id=hub_id, source_id=source_id, provider=source.provider, count=len(events))
     return module.ANSWER, {"accepted": len(events) - ignored, "ignored": ignored}
@@ -79,7 +104,23 @@ def answer_challenge(hub_id: str, source_id: str, headers: Mapping[str, str], re
     module = challenger(source.provider) if source else None
     if source is None or module is None:
         raise NotFoundError
-    return module.answer_challenge(_delivery(b"", headers, received_at), hubs.source_secrets(source))
+    secrets = [secret.text for secret in hubs.live_secrets(source, received_at)]
+    return module.answer_challenge(_delivery(b"", headers, received_at), secrets)
+
+
+def _verify(module: Provider, delivery: Delivery, secrets: Sequence[Secret]) -> Secret:
+    """Return the secret that the delivery was signed with; the newest is tried first.
+
+    Raises
+    ------
+    UnauthenticError
+        If it was none of them.
+    """
+    for secret in secrets:
+        with suppress(UnauthenticError):
+            module.verify(delivery, [secret.text])
+            return secret
+    raise UnauthenticError
 
 
 def _delivery(raw: bytes, headers: Mapping[str, str], received_at: datetime) -> Delivery:
@@ -97,7 +138,7 @@ def _decode(body: str, *, is_base64: bool) -> bytes:
     return raw
 
 
-def _as_the_source_wants(event: DirectoryEvent | Ignored, source: Source) -> DirectoryEvent | Ignored:
+def as_the_source_wants(event: DirectoryEvent | Ignored, source: Source) -> DirectoryEvent | Ignored:
     """Return the event with what the source says of deletions, and without what is never stored."""
     if isinstance(event, Ignored):
         return event
@@ -106,15 +147,15 @@ def _as_the_source_wants(event: DirectoryEvent | Ignored, source: Source) -> Dir
     return replace(kept, kind=Kind.DEACTIVATED) if deactivates else kept
 
 
-def _record(source: Source, events: list[DirectoryEvent | Ignored], body_hash: str, received_at: datetime) -> list[str]:
-    """Put every event into the log; return the ids of those that wait to be applied."""
+def _record(source: Source, events: list[DirectoryEvent | Ignored], body_hash: str, received_at: datetime) -> Parsed:
+    """Put every event into the log; return those that were not there yet."""
     key = hubs.hub_key(source.hub_id, source.salt)
-    waiting = []
+    new = []
     for event in events:
         person_id = key.person_id(source.source_id, event.external_id) if isinstance(event, DirectoryEvent) else None
         recorded = event_log.record_event(source.hub_id, event, body_hash, received_at, person_id)
         if recorded == "conflict":
             log.warning("event_quarantined", hub_id=source.hub_id, source_id=source.source_id, event_id=event.event_id)
-        if recorded == "new" and isinstance(event, DirectoryEvent):
-            waiting.append(event.event_id)
-    return waiting
+        if recorded == "new":
+            new.append(event)
+    return new

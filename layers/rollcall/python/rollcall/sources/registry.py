@@ -15,13 +15,23 @@ if TYPE_CHECKING:
 
 PROVIDERS = ("standard", "workos", "merge", "bamboohr", "okta", "finch")
 CHALLENGERS = ("okta",)
+TRANSFORMERS = ("standard",)
 
 
 class Provider(Protocol):
-    """What a source module offers."""
+    """What a source module offers.
+
+    Attributes
+    ----------
+    ANSWER
+        Status that the system wants for a delivery that was taken.
+    SETTINGS, CREDENTIALS
+        Names of the settings that a source of it may have, and of what Rollcall logs in to its API with.
+    """
 
     ANSWER: int
     SETTINGS: tuple[str, ...]
+    CREDENTIALS: tuple[str, ...]
     SECRET_RULE: str
 
     def verify(self, delivery: Delivery, secrets: Sequence[str]) -> None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 ANSWER = 200
 SETTINGS: tuple[str, ...] = ("directory_id",)
+CREDENTIALS: tuple[str, ...] = ()
 SECRET_RULE = AS_SHOWN
 is_secret = is_text_secret
 new_secret = new_text_secret
