@@ -71,6 +71,15 @@ def test_changed_source_is_read_back_and_the_rest_stays(aws: None) -> None:
     assert (source.stored.name, source.stored.settings, source.stored.deleted_means) == ("People", {}, "deactivate")
 
 
+def test_policy_is_replaced_as_a_whole(aws: None) -> None:
+    """What a source makes of leave and who is eligible is read back; what is left out is as by default."""
+    source = Connected(policy={"leave": "deactivate"})
+    policy = {"eligible": {"Office": ["London"]}, "leaving": "deactivate"}
+    shown = source.call("PUT", "", {"policy": policy}).json["policy"]
+    assert (shown["leave"], shown["eligible"], shown["leaving"]) == ("nothing", {"Office": ["London"]}, "deactivate")
+    assert source.stored.policy.to_item() == shown
+
+
 def test_change_of_a_source_based_on_an_old_version_is_refused(aws: None) -> None:
     """If-Match protects what somebody else did in between, whatever the change is."""
     source = Connected()
@@ -87,6 +96,8 @@ def test_change_of_a_source_based_on_an_old_version_is_refused(aws: None) -> Non
         ("standard", {"name": ""}, "body.name"),
         ("standard", {"settings": {"directory_id": "d"}}, "body.settings.directory_id"),
         ("standard", {"transform": "people["}, "body.transform, character 8"),
+        ("standard", {"policy": {"leave": "maybe"}}, "body.policy.leave"),
+        ("standard", {"policy": {"eligible": {"Office": []}}}, "body.policy.eligible"),
         ("standard", {"provider": "workos"}, "body.provider"),
         ("standard", {"secret": "whsec_x"}, "body.secret"),
         ("standard", {"credentials": {"api_key": "k"}}, "body.credentials"),

@@ -27,6 +27,7 @@ from rollcall.runtime.times import now, to_text
 from rollcall.sources import registry
 from rollcall.sources.health import Health, get_health, used_name
 from rollcall.sources.model import Delivery
+from rollcall.sources.policy import Away, EmailChoice, Leaving, Policy, PreHire, read_policy
 from rollcall.sources.receive import MAX_BODY, as_the_source_wants
 
 if TYPE_CHECKING:
@@ -48,6 +49,21 @@ Settings = Annotated[dict[SettingName, SettingValue], Field(max_length=MAX_SOURC
 Transform = Annotated[str, StringConstraints(max_length=MAX_TRANSFORM)]
 
 
+class PolicyGiven(Given):
+    """What the source makes of leave, suspension, a later start, two addresses, and of people it is not meant for.
+
+    ``eligible``: HRIS field → values, of which a person must have one; all fields must be met. What is left out is as
+    by default.
+    """
+
+    leave: Away = Away.NOTHING
+    suspended: Away = Away.DEACTIVATE
+    pre_hire: PreHire = PreHire.NOW
+    email: EmailChoice = EmailChoice.WORK
+    eligible: dict[str, list[str]] = Field(default_factory=dict)
+    leaving: Leaving = Leaving.IGNORE
+
+
 class NewSource(Given):
     """A source to be connected."""
 
@@ -56,19 +72,21 @@ class NewSource(Given):
     secret: str | None = None
     deleted_means: DeletedMeans = DeletedMeans.DELETE
     settings: Settings = Field(default_factory=dict)
+    policy: PolicyGiven = Field(default_factory=PolicyGiven)
     transform: Transform = ""
 
 
 class SourceSettings(Given):
     """What of a source is to be changed; what is left out stays as it is.
 
-    ``settings`` are replaced as a whole, so are ``credentials``, which no answer shows; ``{}`` forgets them. An empty
-    ``transform`` takes it away.
+    ``settings`` and ``policy`` are replaced as a whole, so are ``credentials``, which no answer shows; ``{}`` forgets
+    them. An empty ``transform`` takes it away.
     """
 
     name: Name | None = None
     deleted_means: DeletedMeans | None = None
     settings: Settings | None = None
+    policy: PolicyGiven | None = None
     transform: Transform | None = None
     credentials: Annotated[dict[SettingName, CredentialValue], Field(max_length=10)] | None = None
 
@@ -87,6 +105,17 @@ class Sample(Given):
     transform: Transform | None = None
 
 
+class PolicyShown(Shown):
+    """What the source makes of leave, suspension, a later start, two addresses, and who is eligible."""
+
+    leave: Away
+    suspended: Away
+    pre_hire: PreHire
+    email: EmailChoice
+    eligible: dict[str, list[str]]
+    leaving: Leaving
+
+
 class SourceShown(Shown):
     """A connected HR system, and the address that it sends its events to."""
 
@@ -95,6 +124,7 @@ class SourceShown(Shown):
     name: str
     deleted_means: DeletedMeans
     settings: dict[str, str]
+    policy: PolicyShown
     transform: str
     webhook_url: str
 
@@ -204,6 +234,7 @@ def create_source(hub_id: str, body: NewSource) -> Response[SourceMade]:
         salt=store.get_hub(hub_id).salt,
         deleted_means=body.deleted_means,
         settings=dict(body.settings),
+        policy=_policy(body.policy),
         transform=body.transform,
     )
     _check(source)
@@ -231,6 +262,8 @@ def change_source(hub_id: str, source_id: str, body: SourceSettings) -> Response
     headers = router.current_event.headers
     given = body.model_dump(exclude_unset=True, exclude_none=True)
     credentials: dict[str, str] | None = given.pop("credentials", None)
+    if body.policy is not None:
+        given["policy"] = _policy(body.policy)
 
     def change() -> Source:
         source = _existing(hub_id, source_id)
@@ -357,6 +390,10 @@ def _given_or_new_secret(provider: str, given: str | None) -> str:
     return given
 
 
+def _policy(given: PolicyGiven) -> Policy:
+    return read_policy(given.model_dump(mode="json"), "body.policy")
+
+
 def _check(source: Source) -> None:
     """Refuse settings that the provider does not know: with a slip in a name a source would take everything."""
     known = {*COMMON_SETTINGS, *registry.provider(source.provider).SETTINGS}
@@ -399,6 +436,7 @@ def _shown(source: Source) -> dict[str, Any]:
         "name": source.name,
         "deleted_means": source.deleted_means,
         "settings": dict(source.settings),
+        "policy": PolicyShown(**source.policy.to_item()),
         "transform": source.transform,
         "webhook_url": f"{_base_url()}/hubs/{source.hub_id}/sources/{source.source_id}/events",
     }
