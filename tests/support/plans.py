@@ -27,10 +27,10 @@ def admin_of(world: World, subject: str = "admin-1") -> Admin:
 
 
 def upload_file(
-    world: World, kind: UploadKind, text: str, filename: str = "my file + näher.csv"
+    world: World, kind: UploadKind, text: str, filename: str = "my file + näher.csv", *, is_trial: bool = False
 ) -> tuple[Upload, dict[str, Any]]:
     """Announce a file and put it; return the upload and the notification that S3 sends."""
-    upload = uploads.create_upload(world.hub.hub_id, kind, filename, admin_of(world), now())
+    upload = uploads.create_upload(world.hub.hub_id, kind, filename, admin_of(world), now(), is_trial=is_trial)
     put = clients.s3().put_object(Bucket=env("FILES_BUCKET"), Key=upload.key, Body=text.encode())
     key = quote_plus(upload.key, safe="/")
     thing = {"key": key, "versionId": put["VersionId"]}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from rollcall.api import auth, downloads
 from rollcall.api.auth import needs
@@ -22,13 +22,14 @@ from rollcall.exports.model import visible_segments
 from rollcall.hubs import context
 from rollcall.hubs.model import Permission
 from rollcall.plans import applying, approval, parts, store
-from rollcall.plans.model import Change, Plan, PlanKind, PlanState
+from rollcall.plans.consequences import in_order
+from rollcall.plans.model import DONE, Change, Plan, PlanKind, PlanState
 from rollcall.plans.parts import report_key
 from rollcall.plans.proposal import proposal_from_json
+from rollcall.plans.selection import Selection
 from rollcall.runtime.errors import ForbiddenError, MalformedError, NotFoundError, RefusedError
 from rollcall.runtime.ids import is_hash
 from rollcall.segments.model import Catalogue
-from rollcall.uploads import store as uploads
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from rollcall.hubs.context import HubContext
 
 router = make_router()
+
+ChangeId = Annotated[str, StringConstraints(pattern=r"^[0-9]{5}-[0-9]{4}$")]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=50)]
 
 
 class Progress(Shown):
@@ -45,12 +49,22 @@ class Progress(Shown):
     total: int
 
 
+class WarningShown(Shown):
+    """A consequence to know before anything else, and how many changes have it."""
+
+    code: str
+    detail: str
+    changes: int
+
+
 class PlanShown(Shown):
-    """A bulk change; `hash` is what an approval names."""
+    """A bulk change; `hash` is what an approval names. Of a `trial` nothing is ever applied."""
 
     plan_id: str
     kind: PlanKind
     state: PlanState
+    trial: bool
+    warnings: list[WarningShown]
     counts: dict[str, int]
     progress: Progress
     upload_id: str
@@ -65,11 +79,12 @@ class PlanShown(Shown):
 
 
 class EditShown(Shown):
-    """One value, from what to what."""
+    """One value, from what to what; `old_from` says where the old one came from: ids of sources, `manual`, `kept`."""
 
     field: str
     old: list[str]
     new: list[str]
+    old_from: list[str]
 
 
 class ChangeShown(Shown):
@@ -79,16 +94,28 @@ class ChangeShown(Shown):
     row: int
     kind: str
     subject: str
+    warnings: list[str]
     outcome: str
     reason: str
     detail: str
     edits: list[EditShown]
 
 
+class Some(Given):
+    """Some changes of a plan: those that meet everything that is said here."""
+
+    ids: Annotated[list[ChangeId], Field(min_length=1)] | None = None
+    not_ids: list[ChangeId] = Field(default_factory=list)
+    kinds: list[Word] = Field(default_factory=list, max_length=50)
+    outcomes: list[Word] = Field(default_factory=list, max_length=50)
+    warnings: list[Word] = Field(default_factory=list, max_length=50)
+
+
 class Approval(Given):
-    """What is approved: the plan with this hash, as it was shown."""
+    """What is approved: the plan with this hash, as it was shown; `only` some of its changes, by id or by filter."""
 
     hash: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    only: Annotated[list[ChangeId], Field(min_length=1)] | Some | None = None
 
 
 class Rejection(Given):
@@ -121,6 +148,7 @@ def list_changes(  # noqa: PLR0917 - query parameters, given by name
     cursor: Cursor = "",
     outcome: Annotated[str, Query(max_length=50, description="Only changes with this outcome.")] = "",
     kind: Annotated[str, Query(max_length=50, description="Only changes of this kind.")] = "",
+    warning: Annotated[str, Query(max_length=50, description="Only changes with this warning.")] = "",
 ) -> Listed[ChangeShown]:
     """Return the changes in order; values that the caller may not see are left out, and what deleted people had.
 
@@ -130,7 +158,13 @@ def list_changes(  # noqa: PLR0917 - query parameters, given by name
     ctx = context.load(hub_id)
     permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
     found, following = applying.changes(
-        hub_id, plan.plan_id, limit=limit, cursor=_position(cursor), outcome=outcome, kind=kind
+        hub_id,
+        plan.plan_id,
+        limit=limit,
+        cursor=_position(cursor),
+        outcome=outcome,
+        kind=kind,
+        warning=warning,
     )
     view = _View(permissions, _visible(ctx, plan, permissions), _gone(ctx, found), _sees_file(plan, permissions))
     items = [_show_change(change, view) for change in found]
@@ -149,8 +183,8 @@ def get_report(hub_id: str, plan_id: str) -> Response[None]:
     if not _sees_file(plan, permissions):
         detail = "This file holds more than you may see."
         raise ForbiddenError(detail)
-    if plan.state is not PlanState.APPLIED:
-        detail = "There is a report once the plan is applied."
+    if plan.state not in DONE:
+        detail = "There is a report once the plan is applied, or stopped."
         raise RefusedError(detail, code="not_ready")
     return downloads.redirect(report_key(hub_id, plan_id), f"report-{plan_id}.csv")
 
@@ -158,9 +192,9 @@ def get_report(hub_id: str, plan_id: str) -> Response[None]:
 @router.post("/hubs/<hub_id>/plans/<plan_id>/approve", summary="Approve a plan", tags=["Plans"], status_code=202)
 @needs(Permission.APPROVE)
 def approve_plan(hub_id: str, plan_id: str, body: Approval) -> Response[PlanShown]:
-    """Let a plan be applied exactly as it was shown; a hash that is no longer the plan's is refused."""
+    """Let a plan be applied exactly as it was shown, all of it or some; a hash that is no longer its own is refused."""
     admin = auth.caller(router.current_event.raw_event)
-    plan = approval.approve(hub_id, _checked(plan_id), body.hash, admin)
+    plan = approval.approve(hub_id, _checked(plan_id), body.hash, admin, _selection(body.only))
     headers: dict[str, str | list[str]] = {"Location": f"/hubs/{hub_id}/plans/{plan.plan_id}"}
     return Response(status_code=202, content_type=JSON, body=_show(plan), headers=headers)
 
@@ -171,6 +205,41 @@ def reject_plan(hub_id: str, plan_id: str, body: Rejection) -> PlanShown:
     """Turn a plan down: it will never be applied."""
     admin = auth.caller(router.current_event.raw_event)
     return _show(approval.reject(hub_id, _checked(plan_id), admin, body.reason))
+
+
+@router.post("/hubs/<hub_id>/plans/<plan_id>/pause", summary="Let a plan rest", tags=["Plans"])
+@needs(Permission.APPROVE)
+def pause_plan(hub_id: str, plan_id: str) -> PlanShown:
+    """Begin no further part of a plan that is being applied, until it is resumed."""
+    return _show(approval.pause(hub_id, _checked(plan_id)))
+
+
+@router.post("/hubs/<hub_id>/plans/<plan_id>/resume", summary="Go on with a plan", tags=["Plans"])
+@needs(Permission.APPROVE)
+def resume_plan(hub_id: str, plan_id: str) -> PlanShown:
+    """Go on with a plan that was paused."""
+    return _show(approval.resume(hub_id, _checked(plan_id)))
+
+
+@router.post("/hubs/<hub_id>/plans/<plan_id>/stop", summary="End a plan before its end", tags=["Plans"])
+@needs(Permission.APPROVE)
+def stop_plan(hub_id: str, plan_id: str) -> PlanShown:
+    """Begin no further part of a plan, ever; what was not applied says so in its report."""
+    return _show(approval.stop(hub_id, _checked(plan_id)))
+
+
+def _selection(only: list[ChangeId] | Some | None) -> Selection:
+    if only is None:
+        return Selection()
+    if isinstance(only, list):
+        return Selection(ids=frozenset(only))
+    return Selection(
+        ids=frozenset(only.ids or ()),
+        not_ids=frozenset(only.not_ids),
+        kinds=frozenset(only.kinds),
+        outcomes=frozenset(only.outcomes),
+        warnings=frozenset(only.warnings),
+    )
 
 
 def _checked(plan_id: str) -> str:
@@ -191,6 +260,10 @@ def _show(plan: Plan) -> PlanShown:
         plan_id=plan.plan_id,
         kind=plan.kind,
         state=plan.state,
+        trial=plan.is_trial,
+        warnings=[
+            WarningShown(code=code, detail=detail, changes=count) for code, detail, count in in_order(plan.warnings)
+        ],
         counts=dict(plan.counts),
         progress=Progress(done=plan.done, total=plan.total),
         upload_id=plan.upload_id,
@@ -238,8 +311,7 @@ def _position(cursor: str) -> str:
 
 
 def _sees_file(plan: Plan, permissions: Collection[Permission]) -> bool:
-    upload = uploads.get_upload(plan.hub_id, plan.upload_id)
-    return upload is not None and downloads.sees_as_much(permissions, upload.permissions)
+    return downloads.sees_as_much(permissions, plan.permissions)
 
 
 def _visible(ctx: HubContext, plan: Plan, permissions: Collection[Permission]) -> frozenset[str]:
@@ -267,8 +339,12 @@ def _show_change(change: Change, view: _View) -> ChangeShown:
         row=change.row,
         kind=change.kind,
         subject=change.subject,
+        warnings=list(change.warnings),
         outcome=change.outcome,
         reason=change.reason,
         detail=change.detail if view.sees_file and not is_gone else "",
-        edits=[EditShown(field=edit.field, old=list(edit.old), new=list(edit.new)) for edit in edits],
+        edits=[
+            EditShown(field=edit.field, old=list(edit.old), new=list(edit.new), old_from=list(edit.old_from))
+            for edit in edits
+        ],
     )

@@ -6,14 +6,17 @@ marks the part counts (reliability I31). All messages go out up front, none send
 
 from __future__ import annotations
 
+import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rollcall.files.storage import put_stream
 from rollcall.hubs import context
 from rollcall.plans import catalogue_change, messages, parts, planning, report, store
 from rollcall.plans.kinds import KINDS
-from rollcall.plans.model import Plan, PlanState, Result, count_outcomes
+from rollcall.plans.model import RUNNING, Plan, PlanState, Result, count_outcomes
 from rollcall.plans.pointers import PLANNING, wake_parts
+from rollcall.plans.selection import Selection
 from rollcall.runtime.errors import NotFoundError, RefusedError
 from rollcall.runtime.observability import log
 from rollcall.runtime.settings import env
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from rollcall.plans.model import Change
 
 _MAX_FILES = 50
+_LEFT_OUT = Result("left_out", "left_out", "This was not approved.")
+_NOT_APPLIED = Result("not_applied", "stopped", "The plan was stopped before it came to this.")
 
 
 def handle_pointer(pointer: Mapping[str, Any]) -> None:
@@ -47,12 +52,12 @@ def handle_pointer(pointer: Mapping[str, Any]) -> None:
         return
     hub_id, plan_id, part = str(pointer["hub_id"]), str(pointer["plan_id"]), int(pointer["part"])
     plan = store.get_plan(hub_id, plan_id)
-    if plan is None or plan.state is not PlanState.APPLYING or part > plan.parts:
+    if plan is None or plan.state not in RUNNING or part > plan.parts:
         return
-    if part == 0:
-        _begin(plan)
-    else:
+    if part:
         _apply_part(plan, part)
+    elif plan.state is not PlanState.PAUSED:
+        _begin(plan)
     plan = store.get_plan(hub_id, plan_id)
     if plan is not None and plan.is_through:
         _finish(plan)
@@ -61,7 +66,7 @@ def handle_pointer(pointer: Mapping[str, Any]) -> None:
 def _begin(plan: Plan) -> None:
     kind = KINDS[plan.kind]
     ctx = context.load(plan.hub_id)
-    if kind.begin is not None:
+    if kind.begin is not None and plan.state is PlanState.APPLYING:
         try:
             kind.begin(ctx, plan)
         except RefusedError as exc:
@@ -77,6 +82,9 @@ def _begin(plan: Plan) -> None:
 def _apply_part(plan: Plan, part: int) -> None:
     if store.is_part_done(plan.hub_id, plan.plan_id, part):
         return
+    is_begun = store.begin_part(plan, part, now())
+    if not is_begun and plan.state is not PlanState.STOPPING:
+        return  # it was paused, or stopped in this moment: then every part is pointed at once more
     kind = KINDS[plan.kind]
     ctx = context.load(plan.hub_id)
     own = plan.parts - plan.tail
@@ -86,7 +94,15 @@ def _apply_part(plan: Plan, part: int) -> None:
         store.finish_part(plan, part, planned={}, came={}, rows=0, at=now())
         return
     changes = parts.read_part(plan.hub_id, plan.plan_id, part)
-    results = {change.id: kind.apply_change(ctx, plan, change) for change in changes if change.todo}
+    selection = _selection(plan.hub_id, plan.plan_id, plan.selection) if plan.selection else None
+    results: dict[str, Result] = {}
+    for change in changes:
+        if not change.todo:
+            continue
+        if selection is not None and not selection.takes(change):
+            results[change.id] = _LEFT_OUT
+        else:
+            results[change.id] = kind.apply_change(ctx, plan, change) if is_begun else _NOT_APPLIED
     parts.write_results(plan.hub_id, plan.plan_id, part, results)
     planned = count_outcomes([change.outcome for change in changes])
     came = count_outcomes([_outcome(change, results) for change in changes])
@@ -95,19 +111,34 @@ def _apply_part(plan: Plan, part: int) -> None:
     log.info("part_applied", hub_id=plan.hub_id, plan_id=plan.plan_id, part=part, rows=len(changes))
 
 
+@lru_cache(maxsize=1)
+def _selection(hub_id: str, plan_id: str, name: str) -> Selection:
+    # What lies under a name never changes, and the name holds the hub: safe to keep in a warm function.
+    return Selection.from_json(json.loads(parts.read(parts.selection_key(hub_id, plan_id, name))))
+
+
 def _outcome(change: Change, results: Mapping[str, Result]) -> str:
     return results[change.id].outcome if change.id in results else change.outcome
 
 
 def _finish(plan: Plan) -> None:
-    """Write the report, then call the plan applied and tell its admin, in one transaction."""
+    """Write the report, then call the plan applied (or stopped) and tell its admin, in one transaction."""
     ctx = context.load(plan.hub_id)
     key = parts.report_key(plan.hub_id, plan.plan_id)
-    put_stream(env("FILES_BUCKET"), key, report.lines(_all(plan)), content_type="text/csv; charset=utf-8")
+    told = report.lines(_warned_first(plan))
+    put_stream(env("FILES_BUCKET"), key, told, content_type="text/csv; charset=utf-8")
     at = now()
-    actions = [store.settle_action(plan, PlanState.APPLIED, at)]
-    if messages.write_with(actions, messages.report(ctx.hub, plan, PlanState.APPLIED, plan.counts, at)):
-        log.info("plan_applied", hub_id=plan.hub_id, plan_id=plan.plan_id, rows=plan.total)
+    state = PlanState.STOPPED if plan.state is PlanState.STOPPING else PlanState.APPLIED
+    actions = [store.settle_action(plan, state, at)]
+    if messages.write_with(actions, messages.report(ctx.hub, plan, state, plan.counts, at, warnings=plan.warnings)):
+        log.info("plan_applied", hub_id=plan.hub_id, plan_id=plan.plan_id, state=str(state), rows=plan.total)
+
+
+def _warned_first(plan: Plan) -> Iterator[Change]:
+    """Yield the changes of which an admin should know before anything else, then the others."""
+    if plan.warnings:
+        yield from (change for change in _all(plan) if change.warnings)
+    yield from (change for change in _all(plan) if not change.warnings)
 
 
 def _all(plan: Plan) -> Iterator[Change]:
@@ -122,7 +153,7 @@ def _with_results(plan: Plan, part: int) -> Iterator[Change]:
 
 
 def changes(
-    hub_id: str, plan_id: str, *, limit: int, cursor: str = "", outcome: str = "", kind: str = ""
+    hub_id: str, plan_id: str, *, limit: int, cursor: str = "", outcome: str = "", kind: str = "", warning: str = ""
 ) -> tuple[list[Change], str | None]:
     """Return changes of a plan in order, with what became of those that are applied, and the cursor of the next page.
 
@@ -130,7 +161,7 @@ def changes(
     ----------
     cursor
         Id of the last change of the page before.
-    outcome, kind
+    outcome, kind, warning
         Only those; empty for all. A page may then hold fewer changes than ``limit`` and yet not be the last.
 
     Raises
@@ -150,6 +181,8 @@ def changes(
         for planned in parts.read_part(hub_id, plan_id, part):
             change = report.with_result(planned, results.get(planned.id))
             if change.id <= cursor or (outcome and change.outcome != outcome) or (kind and change.kind != kind):
+                continue
+            if warning and warning not in change.warnings:
                 continue
             if len(found) == limit:
                 return found, found[-1].id

@@ -41,6 +41,8 @@ class Kind:
         What comes before the first part; safe to run again. Raises RefusedError if the plan cannot be applied any more.
     tail
         ``tail_parts`` parts without changes of their own, numbered from 0: what came in the meantime.
+    is_whole
+        It is approved and applied as a whole: neither some of its changes, nor stopped half-way.
     expires
         A plan that nobody approves expires after a week.
     """
@@ -51,6 +53,7 @@ class Kind:
     begin: Callable[[HubContext, Plan], None] | None = None
     tail: Callable[[HubContext, Plan, int], None] | None = None
     tail_parts: int = 0
+    is_whole: bool = False
     expires: bool = True
 
 
@@ -63,6 +66,7 @@ KINDS: dict[PlanKind, Kind] = {
         begin=mapping_change.begin,
         tail=mapping_change.recompute_shard,
         tail_parts=mapping_change.TAIL_PARTS,
+        is_whole=True,
     ),
 }
 

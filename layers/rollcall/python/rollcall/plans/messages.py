@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from rollcall.mail import store as outbox
 from rollcall.mail.model import Attachment, Kind, Mail
 from rollcall.plans import parts
-from rollcall.plans.model import PlanKind, PlanState
+from rollcall.plans.consequences import in_order
+from rollcall.plans.model import DONE, PlanKind, PlanState
 from rollcall.runtime import dynamo, queues
 from rollcall.runtime.errors import TransientError
 from rollcall.runtime.ids import digest
@@ -46,6 +47,8 @@ WORDS = {
     "create": "New members",
     "created": "New members, added",
     "unchanged": "Without a change",
+    "left_out": "Not approved",
+    "not_applied": "Not done, the plan was stopped",
     "conflict": "Changed in the meantime, not overwritten",
     "recompute": "Members whose roles, segments or profile change",
     "rule_new": "New rules",
@@ -58,21 +61,47 @@ WORDS = {
 
 
 def report(
-    hub: Hub, plan: Plan, state: PlanState, counts: Mapping[str, int], at: datetime, *, problem: str = ""
+    hub: Hub,
+    plan: Plan,
+    state: PlanState,
+    counts: Mapping[str, int],
+    at: datetime,
+    *,
+    problem: str = "",
+    warnings: Mapping[str, int] | None = None,
 ) -> Mail | None:
     """Return the mail that tells the admin who made the plan that it reached a state; nothing without an address.
 
-    The id of the mail is made from plan and state: it goes once. An applied plan brings its report.
+    The id of the mail is made from plan and state: it goes once. What is done brings its report. Of a trial nobody is
+    told.
+
+    Parameters
+    ----------
+    warnings
+        Consequence → number of changes, told before everything else.
     """
-    if not plan.email:
+    counted = [[WORDS.get(outcome, outcome), count] for outcome, count in sorted(counts.items()) if count]
+    told = [[sentence, count] for _, sentence, count in in_order(warnings or {})]
+    return _mail(hub, plan, str(state), at, counts=[*told, *counted], problem=problem)
+
+
+def reminder(hub: Hub, plan: Plan, at: datetime) -> Mail | None:
+    """Return the mail that tells the admin who made a plan that it expires soon; nothing without an address."""
+    return _mail(hub, plan, "expiring", at)
+
+
+def _mail(
+    hub: Hub, plan: Plan, state: str, at: datetime, *, counts: Sequence[Sequence[object]] = (), problem: str = ""
+) -> Mail | None:
+    if not plan.email or plan.is_trial:
         return None
     base = optional("PUBLIC_BASE_URL").rstrip("/")
     page = f"{base}/hubs/{plan.hub_id}/plans/{plan.plan_id}"
-    is_applied = state is PlanState.APPLIED
+    is_done = state in DONE
     what = f"{_WHAT[plan.kind]}: {plan.params.get('filename', '')}".rstrip(": ")
-    link = (f"{page}/report" if is_applied else page) if base else ""
+    link = (f"{page}/report" if is_done else page) if base else ""
     return Mail(
-        mail_id=digest("plan", plan.hub_id, plan.plan_id, str(state)),
+        mail_id=digest("plan", plan.hub_id, plan.plan_id, state),
         hub_id=plan.hub_id,
         kind=Kind.PLAN_REPORT,
         to=plan.email,
@@ -80,12 +109,12 @@ def report(
         not_before=at,
         params={
             "what": what,
-            "state": str(state),
-            "counts": [[WORDS.get(outcome, outcome), count] for outcome, count in sorted(counts.items()) if count],
+            "state": state,
+            "counts": [list(line) for line in counts],
             "problem": problem,
-            **({"link": link} if link and state is not PlanState.FAILED else {}),
+            **({"link": link} if link and state != PlanState.FAILED else {}),
         },
-        attachment=Attachment(parts.report_key(plan.hub_id, plan.plan_id), "report.csv") if is_applied else None,
+        attachment=Attachment(parts.report_key(plan.hub_id, plan.plan_id), "report.csv") if is_done else None,
     )
 
 

@@ -1,7 +1,10 @@
 """A plan, its changes and its states. Pure.
 
-planning → awaiting_approval → applying → applied; or rejected, expired, failed. What a plan will do is a list of
-changes in parts of 200 (JSON Lines in the bucket); its hash is over those parts, and an approval names the hash.
+planning → awaiting_approval → applying → applied; or rejected, expired, failed. What is being applied can be paused
+and resumed, or stopped for good: applying → paused → applying, applying → stopping → stopped.
+
+What a plan will do is a list of changes in parts of 200 (JSON Lines in the bucket); its hash is over those parts, and
+an approval names the hash.
 """
 
 from __future__ import annotations
@@ -37,13 +40,19 @@ class PlanState(StrEnum):
     PLANNING = "planning"
     AWAITING_APPROVAL = "awaiting_approval"
     APPLYING = "applying"
+    PAUSED = "paused"
+    STOPPING = "stopping"
     APPLIED = "applied"
+    STOPPED = "stopped"
     REJECTED = "rejected"
     EXPIRED = "expired"
     FAILED = "failed"
 
 
-OPEN = frozenset({PlanState.PLANNING, PlanState.AWAITING_APPROVAL, PlanState.APPLYING})
+# Approved, and not at its end. Parts that were begun are brought to their end in each of these states.
+RUNNING = frozenset({PlanState.APPLYING, PlanState.PAUSED, PlanState.STOPPING})
+OPEN = frozenset({PlanState.PLANNING, PlanState.AWAITING_APPROVAL, *RUNNING})
+DONE = frozenset({PlanState.APPLIED, PlanState.STOPPED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,12 @@ class Plan:
         Of a plan in state planning: it still waits for what is to go into it (``planning.freeze``).
     begun_at
         When its planning began.
+    is_trial
+        It is there to be read and is never applied.
+    selection
+        Which changes were approved: name of a file of the plan (``parts.selection_key``); empty for all.
+    warnings
+        Consequence (``consequences.py``) → number of changes that have it.
     chain
         Of a plan in state planning that took more than one run: 64 hex characters over the parts so far; ``parts``,
         ``counts`` and ``total`` are those of these parts.
@@ -104,6 +119,9 @@ class Plan:
     params: Mapping[str, Any] = field(default_factory=dict, repr=False)
     is_growing: bool = False
     begun_at: str = ""
+    is_trial: bool = False
+    selection: str = ""
+    warnings: Mapping[str, int] = field(default_factory=dict)
     chain: str = ""
 
     @property
@@ -114,7 +132,7 @@ class Plan:
     @property
     def is_through(self) -> bool:
         """Every part is applied, and the plan waits only to be called so."""
-        return self.state is PlanState.APPLYING and self.parts_done >= self.parts
+        return self.state in RUNNING and self.parts_done >= self.parts
 
     @classmethod
     def from_item(cls, item: Item) -> Self:
@@ -135,6 +153,7 @@ class Plan:
             "state": str(self.state),
             "counts": dict(self.counts),
             "permissions": list(self.permissions),
+            "warnings": dict(self.warnings),
             "faults": faults_to_items(self.faults),
             "params": dict(self.params),
         }
@@ -152,12 +171,15 @@ class Edit:
         Labels; empty if there is no value.
     column
         What it is for programs: ``status``, ``roles``, ``segment:<id>``, ``profile:<name>``, ``first_name``, ...
+    old_from
+        Where the old value comes from: ids of sources, ``manual``, ``kept`` (``projection.View.provenance``).
     """
 
     field: str
     old: tuple[str, ...]
     new: tuple[str, ...]
     column: str = ""
+    old_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +206,8 @@ class Change:
         What applying it needs: ids and values.
     cells
         The row as it was uploaded, for the report.
+    warnings
+        What it brings with it that an admin should know before anything else (``consequences.py``).
     """
 
     row: int
@@ -197,16 +221,26 @@ class Change:
     data: Mapping[str, Any] = field(default_factory=dict, repr=False)
     cells: Mapping[str, str] = field(default_factory=dict, repr=False)
     id: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a change that was to be applied; ``mail_id`` is the mail to send now, if it made one."""
+    """What became of a change that was to be applied.
+
+    Attributes
+    ----------
+    mail_id
+        The mail to send now, if it made one.
+    data
+        What undoing it needs: what was there before, and what is there since.
+    """
 
     outcome: str
     reason: str = ""
     detail: str = field(default="", repr=False)
     mail_id: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def change_id(part: int, place: int) -> str:
@@ -226,18 +260,28 @@ def change_to_json(change: Change) -> Item:
         "kind": change.kind,
         "subject": change.subject,
         "edits": [
-            {"field": edit.field, "old": list(edit.old), "new": list(edit.new), "column": edit.column}
+            {
+                "field": edit.field,
+                "old": list(edit.old),
+                "new": list(edit.new),
+                "column": edit.column,
+                "old_from": list(edit.old_from),
+            }
             for edit in change.edits
         ],
         "data": dict(change.data),
         "cells": dict(change.cells),
+        "warnings": list(change.warnings),
     }
 
 
 def change_from_json(item: Item) -> Change:
     """Read a change from its plain dict."""
-    edits = tuple(Edit(edit["field"], tuple(edit["old"]), tuple(edit["new"]), edit["column"]) for edit in item["edits"])
-    return Change(**{**item, "edits": edits})
+    edits = tuple(
+        Edit(edit["field"], tuple(edit["old"]), tuple(edit["new"]), edit["column"], tuple(edit["old_from"]))
+        for edit in item["edits"]
+    )
+    return Change(**{**item, "edits": edits, "warnings": tuple(item["warnings"])})
 
 
 def count_outcomes(outcomes: list[str]) -> dict[str, int]:

@@ -43,6 +43,11 @@ def seen_key(hub_id: str, plan_id: str, part: int) -> str:
     return f"plans/{hub_id}/{plan_id}/seen/{part:05d}"
 
 
+def selection_key(hub_id: str, plan_id: str, name: str) -> str:
+    """Return where a selection of changes lies; the name is made from what it holds."""
+    return f"plans/{hub_id}/{plan_id}/selections/{name}.json"
+
+
 def write_once(key: str, body: bytes) -> bytes:
     """Write a file that nobody wrote before, and return what lies there then: these bytes, or those of the first.
 
@@ -98,7 +103,13 @@ def read_part(hub_id: str, plan_id: str, part: int) -> list[Change]:
 def write_results(hub_id: str, plan_id: str, part: int, results: Mapping[str, Result]) -> None:
     """Write the results of a part: change id → result. A second run writes the same."""
     lines = (
-        {"id": identifier, "outcome": result.outcome, "reason": result.reason, "detail": result.detail}
+        {
+            "id": identifier,
+            "outcome": result.outcome,
+            "reason": result.reason,
+            "detail": result.detail,
+            "data": dict(result.data),
+        }
         for identifier, result in sorted(results.items())
     )
     try:
@@ -117,7 +128,7 @@ def read_results(hub_id: str, plan_id: str, part: int) -> dict[str, Result]:
     found: dict[str, Result] = {}
     for line in read(result_key(hub_id, plan_id, part)).splitlines():
         item = json.loads(line)
-        found[item["id"]] = Result(item["outcome"], item["reason"], item["detail"])
+        found[item["id"]] = Result(item["outcome"], item["reason"], item["detail"], data=item["data"])
     return found
 
 

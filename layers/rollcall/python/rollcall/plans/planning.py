@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -21,7 +22,7 @@ from rollcall.files.storage import open_object
 from rollcall.hubs import context
 from rollcall.plans import messages, parts, store
 from rollcall.plans.kinds import FROM_UPLOAD, KINDS
-from rollcall.plans.model import PART_SIZE, Plan, PlanKind, PlanState, change_id, count_outcomes
+from rollcall.plans.model import PART_SIZE, Plan, PlanKind, PlanState, change_id
 from rollcall.plans.pointers import wake_parts, wake_planning
 from rollcall.plans.seen import Seen, Start
 from rollcall.runtime import dynamo
@@ -92,6 +93,7 @@ def plan_upload(upload: Upload, version_id: str) -> Plan:
             email=upload.email,
             created_at=to_text(now()),
             permissions=upload.permissions,
+            is_trial=upload.is_trial,
             params={"version_id": version_id, "filename": upload.filename},
         )
     )
@@ -168,18 +170,20 @@ def _go_on(plan: Plan, run: int = 0) -> Plan:
 
 
 class _Written:
-    """What was written so far: number of parts, their hash, and the outcomes in them."""
+    """What was written so far: number of parts, their hash, and the outcomes and warnings in them."""
 
     def __init__(self, plan: Plan) -> None:
         self.parts = plan.parts
         self.chain = plan.chain
-        self.counts = dict(plan.counts)
+        self.counts = Counter(plan.counts)
+        self.warnings = Counter(plan.warnings)
 
-    def add(self, body: bytes, versions: tuple[int, int], outcomes: list[str]) -> None:
+    def add(self, body: bytes, versions: tuple[int, int]) -> None:
         self.parts += 1
         self.link(f"{hashlib.sha256(body).hexdigest()}:{versions}")
-        for outcome, count in count_outcomes(outcomes).items():
-            self.counts[outcome] = self.counts.get(outcome, 0) + count
+        for change in parts.from_lines(body):
+            self.counts[change.outcome] += 1
+            self.warnings.update(change.warnings)
 
     def link(self, text: str) -> None:
         self.chain = hashlib.sha256(f"{self.chain}:{text}".encode()).hexdigest()
@@ -196,7 +200,7 @@ def _run(plan: Plan, run: int) -> None:
             number = written.parts + 1
             numbered = [replace(change, id=change_id(number, place)) for place, change in enumerate(chunk, start=1)]
             body = parts.write_once(parts.part_key(plan.hub_id, plan.plan_id, number), parts.to_lines(numbered))
-            written.add(body, ctx.versions, [change.outcome for change in parts.from_lines(body)])
+            written.add(body, ctx.versions)
             if len(chunk) == PART_SIZE and time.monotonic() > end:
                 _hand_over(plan, written, start.seen, run + 1)
                 return
@@ -235,7 +239,12 @@ def _hand_over(plan: Plan, written: _Written, seen: Seen, run: int) -> None:
     in_a_row = run < RUNS_IN_A_ROW
     look_at = now() + store.LOOK_AGAIN if in_a_row else now()
     action = store.checkpoint_action(
-        plan, chain=written.chain, counts=written.counts, parts=written.parts, look_at=look_at
+        plan,
+        chain=written.chain,
+        counts=written.counts,
+        warnings=written.warnings,
+        parts=written.parts,
+        look_at=look_at,
     )
     try:
         dynamo.write([action])
@@ -250,7 +259,7 @@ def _end(ctx: HubContext, plan: Plan, written: _Written) -> None:
     at = now()
     kind = KINDS[plan.kind]
     is_reviewed = ctx.hub.invite_review or ctx.hub.two_person_approval
-    goes_on = plan.kind is PlanKind.INVITES and not is_reviewed
+    goes_on = plan.kind is PlanKind.INVITES and not is_reviewed and not plan.is_trial
     state = PlanState.APPLYING if goes_on else PlanState.AWAITING_APPROVAL
     actions = [
         store.planned_action(
@@ -258,6 +267,7 @@ def _end(ctx: HubContext, plan: Plan, written: _Written) -> None:
             state,
             hash=written.chain,
             counts=written.counts,
+            warnings=written.warnings,
             parts=written.parts + kind.tail_parts,
             tail=kind.tail_parts,
             expires_at=to_text(at + store.LIFE) if kind.expires else "",
@@ -266,7 +276,7 @@ def _end(ctx: HubContext, plan: Plan, written: _Written) -> None:
     ]
     if plan.upload_id:
         actions.append(_upload(plan, UploadState.PLANNED))
-    mail = None if goes_on else messages.report(ctx.hub, plan, state, written.counts, at)
+    mail = None if goes_on else messages.report(ctx.hub, plan, state, written.counts, at, warnings=written.warnings)
     messages.write_with(actions, mail)
 
 

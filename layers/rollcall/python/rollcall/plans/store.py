@@ -1,11 +1,11 @@
-"""Plans and their applied parts: items of the Plans table. A part has an item once it is applied, and not before."""
+"""Plans and their parts: items of the Plans table. A part has an item once it is begun, marked when it is applied."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from rollcall.plans.model import DUE_SHARDS, Plan, PlanState
+from rollcall.plans.model import DUE_SHARDS, RUNNING, Plan, PlanState
 from rollcall.runtime import dynamo
 from rollcall.runtime.ids import shard_of
 from rollcall.runtime.times import from_text, to_text
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 TABLE = "PLANS_TABLE"
 LIFE = timedelta(days=7)
+# This long before the end of its life a plan is brought to mind once more.
+REMIND = timedelta(days=1)
 LOOK_AGAIN = timedelta(minutes=10)
 
 
@@ -87,19 +89,21 @@ def freeze_action(plan: Plan, at: datetime) -> dynamo.Action:
 
 
 def checkpoint_action(
-    plan: Plan, *, chain: str, counts: Mapping[str, int], parts: int, look_at: datetime
+    plan: Plan, *, chain: str, counts: Mapping[str, int], warnings: Mapping[str, int], parts: int, look_at: datetime
 ) -> dynamo.Action:
     """Return the write of how far planning got, on condition that no other run got as far."""
     return dynamo.update_action(
         TABLE,
         pk(plan.hub_id, plan.plan_id),
         "-",
-        "SET #chain = :chain, #counts = :counts, #parts = :parts, #total = :total, #due_sk = :look",
+        "SET #chain = :chain, #counts = :counts, #warnings = :warnings, #parts = :parts, #total = :total, "
+        "#due_sk = :look",
         condition="#state = :planning AND #parts < :parts",
         values={
             "planning": str(PlanState.PLANNING),
             "chain": chain,
             "counts": dict(counts),
+            "warnings": dict(warnings),
             "parts": parts,
             "total": sum(counts.values()),
             "look": to_text(look_at),
@@ -113,6 +117,7 @@ def planned_action(
     *,
     hash: str,  # noqa: A002 - the product's word
     counts: Mapping[str, int],
+    warnings: Mapping[str, int],
     parts: int,
     tail: int,
     expires_at: str,
@@ -123,11 +128,11 @@ def planned_action(
     A plan that waits and does not expire (``expires_at`` is empty) is left alone by the sweeper.
     """
     update = (
-        "SET #state = :state, #hash = :hash, #counts = :counts, #parts = :parts, #tail = :tail, #total = :total, "
-        "#expires_at = :expires_at"
+        "SET #state = :state, #hash = :hash, #counts = :counts, #warnings = :warnings, #parts = :parts, #tail = :tail, "
+        "#total = :total, #expires_at = :expires_at"
     )
     waits = state is PlanState.AWAITING_APPROVAL
-    look = {} if waits and not expires_at else {"look": expires_at if waits else to_text(at + LOOK_AGAIN)}
+    look = {} if waits and not expires_at else {"look": to_text(at + (LIFE - REMIND if waits else LOOK_AGAIN))}
     return dynamo.update_action(
         TABLE,
         pk(plan.hub_id, plan.plan_id),
@@ -139,6 +144,7 @@ def planned_action(
             "planning": str(PlanState.PLANNING),
             "hash": hash,
             "counts": dict(counts),
+            "warnings": dict(warnings),
             "parts": parts,
             "tail": tail,
             "total": sum(counts.values()),
@@ -176,13 +182,21 @@ def settle_action(
     )
 
 
-def approve_action(plan: Plan, hash: str, approver: str, at: datetime) -> dynamo.Action:  # noqa: A002 - as above
+def approve_action(
+    plan: Plan,
+    hash: str,  # noqa: A002 - as above
+    approver: str,
+    at: datetime,
+    *,
+    selection: str = "",
+) -> dynamo.Action:
     """Return the write of an approval, on condition that it waits for one and that this is what it says."""
     return dynamo.update_action(
         TABLE,
         pk(plan.hub_id, plan.plan_id),
         "-",
-        "SET #state = :applying, #approved_by = :approver, #approved_at = :at, #due_pk = :due_pk, #due_sk = :look",
+        "SET #state = :applying, #approved_by = :approver, #approved_at = :at, #selection = :selection, "
+        "#due_pk = :due_pk, #due_sk = :look",
         condition="#state = :awaiting AND #hash = :hash AND (#expires_at > :at OR #expires_at = :never)",
         values={
             "applying": str(PlanState.APPLYING),
@@ -191,15 +205,57 @@ def approve_action(plan: Plan, hash: str, approver: str, at: datetime) -> dynamo
             "approver": approver,
             "at": to_text(at),
             "never": "",
+            "selection": selection,
             "due_pk": due_partition(plan.plan_id),
             "look": to_text(at + LOOK_AGAIN),
         },
     )
 
 
+def turn_action(plan: Plan, state: PlanState, at: datetime) -> dynamo.Action:
+    """Return the write that pauses, resumes or stops a running plan, on condition that it is as it was read."""
+    look = (
+        {} if state is PlanState.PAUSED else {"due_pk": due_partition(plan.plan_id), "look": to_text(at + LOOK_AGAIN)}
+    )
+    return dynamo.update_action(
+        TABLE,
+        pk(plan.hub_id, plan.plan_id),
+        "-",
+        f"SET #state = :state{', #due_pk = :due_pk, #due_sk = :look' if look else ' REMOVE #due_pk'}",
+        condition="#state = :seen",
+        values={"state": str(state), "seen": str(plan.state), **look},
+    )
+
+
+def begin_part(plan: Plan, part: int, at: datetime) -> bool:
+    """Note that a part is begun, if the plan is being applied now.
+
+    What was begun is brought to its end, also when the plan is paused or stopped meanwhile; what was not is left.
+
+    Returns
+    -------
+    bool
+        Whether the part is begun: by this call or before.
+    """
+    key = pk(plan.hub_id, plan.plan_id)
+    item = {"pk": key, "sk": part_sk(part), "begun_at": to_text(at)}
+    applying = {"applying": str(PlanState.APPLYING)}
+    try:
+        dynamo.write(
+            [
+                dynamo.put_action(TABLE, item, "attribute_not_exists(#pk)"),
+                dynamo.check_action(TABLE, key, "-", "#state = :applying", applying),
+            ]
+        )
+    except dynamo.ConditionFailedError as exc:
+        return 0 in exc.failed
+    return True
+
+
 def is_part_done(hub_id: str, plan_id: str, part: int) -> bool:
     """Tell whether a part is applied."""
-    return dynamo.get(TABLE, pk(hub_id, plan_id), part_sk(part)) is not None
+    item = dynamo.get(TABLE, pk(hub_id, plan_id), part_sk(part))
+    return item is not None and "done_at" in item
 
 
 def parts_done(hub_id: str, plan_id: str) -> set[int]:
@@ -207,7 +263,7 @@ def parts_done(hub_id: str, plan_id: str) -> set[int]:
     items = dynamo.query_all(
         TABLE, pk(hub_id, plan_id), condition="begins_with(#sk, :prefix)", values={"prefix": "P#"}, consistent=True
     )
-    return {int(item["sk"].removeprefix("P#")) for item in items}
+    return {int(item["sk"].removeprefix("P#")) for item in items if "done_at" in item}
 
 
 def finish_part(
@@ -237,8 +293,9 @@ def finish_part(
         "one": 1,
         "rows": rows,
         "look": to_text(at + LOOK_AGAIN),
-        "applying": str(PlanState.APPLYING),
+        **{str(state): str(state) for state in RUNNING},
     }
+    running = ", ".join(f":{state}" for state in sorted(RUNNING))
     for outcome, move in moves.items():
         update += f", #counts.#{outcome} = if_not_exists(#counts.#{outcome}, :zero) + :move_{outcome}"
         values |= {"zero": 0, f"move_{outcome}": move}
@@ -247,8 +304,8 @@ def finish_part(
     try:
         dynamo.write(
             [
-                dynamo.put_action(TABLE, item, "attribute_not_exists(#pk)"),
-                dynamo.update_action(TABLE, key, "-", update, condition="#state = :applying", values=values),
+                dynamo.put_action(TABLE, item, "attribute_not_exists(#done_at)"),
+                dynamo.update_action(TABLE, key, "-", update, condition=f"#state IN ({running})", values=values),
             ]
         )
     except dynamo.ConditionFailedError:
@@ -273,6 +330,18 @@ def due_plans(partition: str, at: datetime, limit: int = 100) -> list[tuple[str,
     )
     found = [item["pk"].split("#L#") for item in page.items]
     return [(hub_id, plan_id) for hub_id, plan_id in found]
+
+
+def remind_action(plan: Plan) -> dynamo.Action:
+    """Return the write that a plan was brought to mind: a sweeper looks again when its life is over."""
+    return dynamo.update_action(
+        TABLE,
+        pk(plan.hub_id, plan.plan_id),
+        "-",
+        "SET #due_sk = :end",
+        condition="#state = :awaiting AND #due_sk < :end",
+        values={"awaiting": str(PlanState.AWAITING_APPROVAL), "end": plan.expires_at},
+    )
 
 
 def look_later(plan: Plan, at: datetime) -> None:

@@ -24,10 +24,14 @@ router = make_router()
 
 
 class NewUpload(Given):
-    """A file to be uploaded: what it is, and what it is called."""
+    """A file to be uploaded: what it is, and what it is called.
+
+    Of a `trial` there will be a plan to look at, and it can never be applied.
+    """
 
     kind: UploadKind
     filename: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    trial: bool = False
 
 
 class UploadForm(Shown):
@@ -47,6 +51,7 @@ class UploadShown(Shown):
     filename: str
     state: UploadState
     plan_id: str | None
+    trial: bool
     detail: str
     faults: list[ProblemFault]
     created_at: str
@@ -66,7 +71,7 @@ def create_upload(hub_id: str, body: NewUpload) -> Response[UploadForm]:
     """Announce a file and get the form to upload it with, good for an hour. Uploading it starts the work."""
     admin = auth.caller(router.current_event.raw_event)
     auth.demand(admin, hub_id, Permission.MAP if body.kind is UploadKind.MAPPING else Permission.INVITE)
-    upload = store.create_upload(hub_id, body.kind, body.filename, admin, now())
+    upload = store.create_upload(hub_id, body.kind, body.filename, admin, now(), is_trial=body.trial)
     form = store.presign(upload)
     shown = UploadForm(upload_id=upload.upload_id, url=form["url"], fields=form["fields"], key=form["key"])
     headers: dict[str, str | list[str]] = {"Location": f"/hubs/{hub_id}/uploads/{upload.upload_id}"}
@@ -90,6 +95,7 @@ def _show(upload: Upload) -> UploadShown:
         filename=upload.filename,
         state=upload.state,
         plan_id=upload.plan_id or None,
+        trial=upload.is_trial,
         detail=upload.detail,
         faults=[ProblemFault(place=fault.place, code=fault.code, detail=fault.detail) for fault in upload.faults],
         created_at=upload.created_at,

@@ -49,6 +49,8 @@ class Upload:
         Where in the bucket it is to be put: ``uploads/<hub>/<kind>/<upload id>/<filename>``.
     created_by, email, permissions
         Subject, e-mail and permissions (in this hub) of the admin who asked for it.
+    is_trial
+        Its plan is there to be read and is never applied.
     detail, faults
         Why it was of no use: a sentence, and every fault with its place.
     """
@@ -64,6 +66,7 @@ class Upload:
     permissions: tuple[str, ...] = ()
     state: UploadState = UploadState.WAITING
     plan_id: str = ""
+    is_trial: bool = False
     detail: str = ""
     faults: tuple[Fault, ...] = ()
 

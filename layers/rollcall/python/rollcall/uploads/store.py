@@ -37,8 +37,15 @@ def pk(hub_id: str, upload_id: str) -> str:
     return f"{hub_id}#U#{upload_id}"
 
 
-def create_upload(hub_id: str, kind: UploadKind, filename: str, admin: Admin, at: datetime) -> Upload:
+def create_upload(
+    hub_id: str, kind: UploadKind, filename: str, admin: Admin, at: datetime, *, is_trial: bool = False
+) -> Upload:
     """Announce a file: store the upload that the admin stands behind.
+
+    Parameters
+    ----------
+    is_trial
+        Its plan is to be read only, and never applied.
 
     Raises
     ------
@@ -57,6 +64,7 @@ def create_upload(hub_id: str, kind: UploadKind, filename: str, admin: Admin, at
         email=admin.email,
         created_at=to_text(at),
         permissions=tuple(sorted(admin.permissions(hub_id))),
+        is_trial=is_trial,
     )
     item = {
         "pk": pk(hub_id, upload_id),
