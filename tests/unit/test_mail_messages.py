@@ -25,6 +25,7 @@ PARAMS: dict[Kind, dict[str, object]] = {
     Kind.REMINDER: {"first_name": "Maya", "expires_on": "2026-10-19"},
     Kind.EXPORT: {"file": "invites.csv", "rows": 12, "purpose": "invites", "attached": True},
     Kind.PLAN_REPORT: {"what": "autumn.csv", "state": "applied", "counts": [["invited", 12], ["skipped", 3]]},
+    Kind.HELD_REMOVALS: {},
     Kind.NOTICE: {"title": "please look", "text": "Something waits for you."},
 }
 UNSAFE = [
@@ -81,9 +82,9 @@ def test_every_kind_in_every_language_has_subject_text_and_html(kind: Kind, lang
     assert ("a", LINK) in [(tag, attributes.get("href")) for tag, attributes in Reader(message.html).tags]
 
 
-@pytest.mark.parametrize("kind", [Kind.INVITATION, Kind.REMINDER])
+@pytest.mark.parametrize("kind", [Kind.INVITATION, Kind.REMINDER, Kind.HELD_REMOVALS])
 @pytest.mark.parametrize("language", messages.languages())
-def test_invitation_texts_exist_in_every_language(kind: Kind, language: str) -> None:
+def test_urgent_texts_exist_in_every_language(kind: Kind, language: str) -> None:
     """Whoever is invited reads it in their own language, reminders too."""
     file = Path(messages.__file__).parent / "templates" / f"{language}.toml"
     assert set(tomllib.loads(file.read_text("utf-8"))[kind]) == {"subject", "body", "button", "after", "footer"}

@@ -132,6 +132,7 @@ def render(kind: Kind, language: str, params: Mapping[str, Any], look: Look, lin
         ``attached``.
         ``plan_report``: ``what`` (what it is, in words, required), ``state`` (of the plan, required), ``counts`` (list
         of ``[name, number]``), ``problem``, ``attached``.
+        ``held_removals``: nothing.
         ``notice``: ``title``, ``text`` (both required).
     link
         Where the button leads; no button without it.

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     REMINDER = "reminder"
     EXPORT = "export"
     PLAN_REPORT = "plan_report"
+    HELD_REMOVALS = "held_removals"
     NOTICE = "notice"
 
 
