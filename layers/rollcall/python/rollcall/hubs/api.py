@@ -85,6 +85,20 @@ class NewHub(Given):
     locale: Language = "en"
 
 
+class GuardSettings(Given):
+    """How many people may leave within a day before an admin is asked; what is left out stays as it is."""
+
+    people: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    percent: Annotated[int, Field(ge=0, le=100)] | None = None
+
+
+class GuardShown(Shown):
+    """How many people may leave within a day before an admin is asked: the larger of a number and a share."""
+
+    people: int
+    percent: int
+
+
 class HubSettings(Given):
     """Settings to be changed; what is left out stays as it is."""
 
@@ -104,6 +118,7 @@ class HubSettings(Given):
     invite_reminder_days: Annotated[list[Annotated[int, Field(ge=1, le=90)]], Field(max_length=2)] | None = None
     reactivate_on_event: bool | None = None
     deletion_grace_days: Annotated[int, Field(ge=0, le=365)] | None = None
+    removal_guard: GuardSettings | None = None
     time_zone: Annotated[str, StringConstraints(max_length=64), AfterValidator(_time_zone)] | None = None
     template_delivery: Delivery | None = None
 
@@ -128,6 +143,7 @@ class HubShown(Shown):
     invite_reminder_days: list[int]
     reactivate_on_event: bool
     deletion_grace_days: int
+    removal_guard: GuardShown
     time_zone: str
     template_delivery: Delivery
 
@@ -236,6 +252,8 @@ def change_admins(hub_id: str, body: AdminEntries) -> Response[Listed[AdminShown
 def _with_settings(hub: Hub, given: dict[str, Any]) -> Hub:
     """Return the hub with the given settings, checked against each other and against what there is."""
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    if "removal_guard" in given:
+        values["removal_guard"] = replace(hub.removal_guard, **given["removal_guard"])
     updated = replace(hub, **values)
     faults: list[Fault] = []
     days = updated.invite_reminder_days
@@ -257,7 +275,8 @@ def _with_settings(hub: Hub, given: dict[str, Any]) -> Hub:
 def _show_hub(hub: Hub) -> HubShown:
     values = {name: getattr(hub, name) for name in HubShown.model_fields}
     lists = {name: list(value) for name, value in values.items() if isinstance(value, tuple)}
-    return HubShown(**values | lists)
+    guard = GuardShown(people=hub.removal_guard.people, percent=hub.removal_guard.percent)
+    return HubShown(**values | lists | {"removal_guard": guard})
 
 
 def _show_admins(found: AdminList) -> Listed[AdminShown]:

@@ -26,6 +26,20 @@ class Delivery(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class RemovalGuard:
+    """How many people may leave within a day before an admin is asked: the larger of a number and a share.
+
+    Attributes
+    ----------
+    percent
+        Of the hub's members, and of the members that a source knows; 0 lets the number alone count.
+    """
+
+    people: int = 10
+    percent: int = 5
+
+
+@dataclass(frozen=True, slots=True)
 class Hub:
     """One community and its settings.
 
@@ -64,6 +78,7 @@ class Hub:
     invite_reminder_days: tuple[int, ...] = (3, 7)
     reactivate_on_event: bool = False
     deletion_grace_days: int = 30
+    removal_guard: RemovalGuard = RemovalGuard()
     time_zone: str = "UTC"
     template_delivery: Delivery = Delivery.ATTACHMENT
     default_role: str = ""
@@ -78,6 +93,7 @@ class Hub:
         known = {name: item[name] for name in cls.__slots__ if name in item}
         known["source_precedence"] = tuple(known.get("source_precedence", ()))
         known["invite_reminder_days"] = tuple(known.get("invite_reminder_days", (3, 7)))
+        known["removal_guard"] = RemovalGuard(**known.get("removal_guard", {}))
         known["template_delivery"] = Delivery(known.get("template_delivery", Delivery.ATTACHMENT))
         return cls(**known)
 
@@ -85,6 +101,7 @@ class Hub:
         """Return the item of this hub."""
         values: Item = {name: getattr(self, name) for name in self.__slots__}
         values["template_delivery"] = str(self.template_delivery)
+        values["removal_guard"] = {"people": self.removal_guard.people, "percent": self.removal_guard.percent}
         return {"pk": self.hub_id, "sk": "HUB", **values}
 
 
