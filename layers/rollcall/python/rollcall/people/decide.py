@@ -253,7 +253,7 @@ def _move_address(known: Known, person: Person, event: DirectoryEvent, *, is_pre
     held, wanted = known.held, known.wanted
     stays = held is not None and not is_present
     moves = not stays and (wanted.address_id if wanted else None) != (held.address_id if held else None)
-    mine = Holder(me, _barred(person))
+    mine = Holder(me, barred(person))
     if moves and wanted is not None and not _may_hold(wanted, source, known):
         is_full = len(wanted.waiting) >= MAX_WAITING and me not in wanted.waiting
         waiting = wanted if is_full else replace(wanted, waiting={**wanted.waiting, me: event.event_id})
@@ -311,7 +311,8 @@ def _may_hold(address: Address, source_id: str, known: Known) -> bool:
     return part is None or part.person_id == me
 
 
-def _barred(person: Person) -> Barred | None:
+def barred(person: Person) -> Barred | None:
+    """Return why nobody may be invited at the person's address; nothing while they are active."""
     match person.status:
         case DirectoryStatus.INACTIVE:
             return Barred.DEACTIVATED

@@ -12,6 +12,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from rollcall.guard.admit import Admitted, admit
 from rollcall.hubs import context
 from rollcall.invitations import store as invitations
 from rollcall.members import store as members
@@ -21,6 +22,7 @@ from rollcall.people.decide import FUTURE, Decision, Known, decide
 from rollcall.people.ending import end_if_due
 from rollcall.people.merge import lift, merge
 from rollcall.people.model import Address, EventState, Outcome, PersonRecord
+from rollcall.plans.messages import wake as announce
 from rollcall.privacy.emails import usable_email
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import NotFoundError, TooLargeToStoreError, TransientError
@@ -29,6 +31,7 @@ from rollcall.runtime.times import from_text, now, to_text
 
 if TYPE_CHECKING:
     from rollcall.hubs.context import HubContext
+    from rollcall.members.model import Hold
     from rollcall.people.events import DirectoryEvent
 
 TRIES = 6
@@ -75,17 +78,33 @@ def _apply(hub_id: str, event: DirectoryEvent) -> Outcome:
         except NotFoundError:
             return Outcome(EventState.IGNORED, "hub_gone", "The hub was off-boarded.")
         known = _look(hub_id, event, ctx)
-        decision = decide(known, event, hub=ctx.hub, catalogue=ctx.catalogue, table=ctx.table, at=to_text(now()))
         try:
-            _commit(hub_id, known, decision, ctx, f"event:{event.event_id}")
+            decision, admitted = _guarded(known, event, ctx)
+            _commit(hub_id, known, decision, ctx, cause=f"event:{event.event_id}", guarded=admitted.actions)
         except (dynamo.ConditionFailedError, TransientError):
             continue  # somebody else was faster, or AWS is not sure: look again
+        announce(hub_id, admitted.mail_ids)
         first = first or decision.outcome
         if decision.record and decision.record.due_at:
             end_if_due(ctx.hub, decision.record, now())
         if context.current_versions(hub_id) == ctx.versions:
             return first
     raise TransientError
+
+
+def _guarded(known: Known, event: DirectoryEvent, ctx: HubContext) -> tuple[Decision, Admitted]:
+    """Decide; a removal that the guard does not let through is decided once more with the hold."""
+    at = now()
+
+    def decided(hold: Hold | None = None) -> Decision:
+        hub, catalogue, table = ctx.hub, ctx.catalogue, ctx.table
+        return decide(known, event, hub=hub, catalogue=catalogue, table=table, at=to_text(at), hold=hold)
+
+    decision = decided()
+    if decision.removal is None:
+        return decision, Admitted()
+    admitted = admit(ctx.hub, decision.removal, at)
+    return (decided(admitted.hold) if admitted.hold else decision), admitted
 
 
 def _look(hub_id: str, event: DirectoryEvent, ctx: HubContext) -> Known:
@@ -112,7 +131,9 @@ def _look(hub_id: str, event: DirectoryEvent, ctx: HubContext) -> Known:
     )
 
 
-def _commit(hub_id: str, known: Known, decision: Decision, ctx: HubContext, cause: str) -> None:
+def _commit(
+    hub_id: str, known: Known, decision: Decision, ctx: HubContext, *, cause: str, guarded: tuple[dynamo.Action, ...]
+) -> None:
     if not decision.changes_something:
         return
     actions: list[dynamo.Action] = []
@@ -127,6 +148,7 @@ def _commit(hub_id: str, known: Known, decision: Decision, ctx: HubContext, caus
     if decision.invitation:
         actions.append(invitations.put_invitation(hub_id, decision.invitation))
     at = now()
+    actions += guarded
     actions += [event_log.reopen_action(hub_id, event_id, at) for event_id in decision.reopen]
     dynamo.write(actions)
     if decision.reopen:

@@ -19,9 +19,11 @@ from rollcall.api.problems import ProblemFault
 from rollcall.api.routing import make_router
 from rollcall.api.shapes import DEFAULT_LIMIT, JSON, Cursor, Given, Limit, Listed, Shown
 from rollcall.exports.model import visible_segments
+from rollcall.guard import showing
+from rollcall.guard.common import SOURCE
 from rollcall.hubs import context
 from rollcall.hubs.model import Permission
-from rollcall.plans import applying, approval, parts, store
+from rollcall.plans import applying, approval, held_removals, parts, store
 from rollcall.plans.consequences import in_order
 from rollcall.plans.model import DONE, Change, Plan, PlanKind, PlanState
 from rollcall.plans.parts import report_key
@@ -57,8 +59,20 @@ class WarningShown(Shown):
     changes: int
 
 
+class InCommonShown(Shown):
+    """What people have in common who would leave: `held` of the `of` have this value in this field."""
+
+    field: str
+    value: str
+    held: int
+    of: int
+
+
 class PlanShown(Shown):
-    """A bulk change; `hash` is what an approval names. Of a `trial` nothing is ever applied."""
+    """A bulk change; `hash` is what an approval names. Of a `trial` nothing is ever applied.
+
+    While a plan of held removals grows (`is_growing`), more people may come into it; looking at it ends that.
+    """
 
     plan_id: str
     kind: PlanKind
@@ -76,6 +90,8 @@ class PlanShown(Shown):
     hash: str
     detail: str
     faults: list[ProblemFault]
+    is_growing: bool
+    in_common: InCommonShown | None
 
 
 class EditShown(Shown):
@@ -135,8 +151,12 @@ def list_plans(hub_id: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -
 @router.get("/hubs/<hub_id>/plans/<plan_id>", summary="One plan", tags=["Plans"])
 @needs(Permission.VIEW)
 def get_plan(hub_id: str, plan_id: str) -> PlanShown:
-    """Return a plan: where it stands and what it comes to."""
-    return _show(_existing(hub_id, plan_id))
+    """Return a plan: where it stands and what it comes to.
+
+    A plan of held removals grows no more once it was looked at. It is made then, which takes a moment: look again
+    while its state is `planning`.
+    """
+    return _show(showing.show(_existing(hub_id, plan_id)))
 
 
 @router.get("/hubs/<hub_id>/plans/<plan_id>/changes", summary="What a plan changes", tags=["Plans"])
@@ -154,7 +174,7 @@ def list_changes(  # noqa: PLR0917 - query parameters, given by name
 
     `detail` may repeat what was in the file: it is for those who may see as much as the one who uploaded it.
     """
-    plan = _existing(hub_id, plan_id)
+    plan = showing.show(_existing(hub_id, plan_id))
     ctx = context.load(hub_id)
     permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
     found, following = applying.changes(
@@ -275,7 +295,18 @@ def _show(plan: Plan) -> PlanShown:
         hash=plan.hash,
         detail=plan.detail,
         faults=[ProblemFault(place=fault.place, code=fault.code, detail=fault.detail) for fault in plan.faults],
+        is_growing=plan.is_growing,
+        in_common=_in_common(plan),
     )
+
+
+def _in_common(plan: Plan) -> InCommonShown | None:
+    """Return what a plan's people have in common; a value of the directory only to those who may see such."""
+    said = plan.params.get(held_removals.IN_COMMON)
+    permissions = auth.caller(router.current_event.raw_event).permissions(plan.hub_id)
+    if said is None or (said["field"] != SOURCE and Permission.VIEW_PRIVATE not in permissions):
+        return None
+    return InCommonShown(**said)
 
 
 @dataclass(frozen=True, slots=True)

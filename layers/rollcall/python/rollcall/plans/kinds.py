@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from rollcall.plans import invites, mapping_change, members_file
+from rollcall.plans import held_removals, invites, mapping_change, members_file
 from rollcall.plans.model import PlanKind
 from rollcall.uploads.model import UploadKind
 
@@ -68,6 +68,7 @@ KINDS: dict[PlanKind, Kind] = {
         tail_parts=mapping_change.TAIL_PARTS,
         is_whole=True,
     ),
+    PlanKind.HELD_REMOVALS: Kind(held_removals.apply_change, plan_changes=held_removals.plan_changes, expires=False),
 }
 
 FROM_UPLOAD: dict[UploadKind, PlanKind] = {

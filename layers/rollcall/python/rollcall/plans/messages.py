@@ -29,6 +29,7 @@ _WHAT = {
     PlanKind.INVITES: "Bulk invite",
     PlanKind.MEMBER_EDITS: "Changes to members",
     PlanKind.MAPPING_CHANGE: "New data mapping table",
+    PlanKind.HELD_REMOVALS: "People who would leave",
 }
 WORDS = {
     "invite": "To be invited",
@@ -51,6 +52,9 @@ WORDS = {
     "not_applied": "Not done, the plan was stopped",
     "conflict": "Changed in the meantime, not overwritten",
     "recompute": "Members whose roles, segments or profile change",
+    "deactivate": "Would be deactivated",
+    "delete": "Would be deleted",
+    "left_alone": "Not waiting any more",
     "rule_new": "New rules",
     "rule_changed": "Changed rules",
     "rule_gone": "Rules that go",

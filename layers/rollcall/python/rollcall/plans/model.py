@@ -32,6 +32,7 @@ class PlanKind(StrEnum):
     INVITES = "invites"
     MEMBER_EDITS = "member_edits"
     MAPPING_CHANGE = "mapping_change"
+    HELD_REMOVALS = "held_removals"
 
 
 class PlanState(StrEnum):

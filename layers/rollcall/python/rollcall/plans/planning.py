@@ -118,8 +118,13 @@ def begin(plan: Plan) -> Plan:
     return plan
 
 
-def freeze(plan: Plan) -> Plan:
+def freeze(plan: Plan, *together: dynamo.Action) -> Plan:
     """End a plan's growing and let it be made in the background; a second time does nothing.
+
+    Parameters
+    ----------
+    together
+        What else says that the plan grows, written in the same transaction.
 
     Raises
     ------
@@ -127,7 +132,7 @@ def freeze(plan: Plan) -> Plan:
         If AWS got in the way.
     """
     try:
-        dynamo.write([store.freeze_action(plan, now())])
+        dynamo.write([store.freeze_action(plan, now()), *together])
     except dynamo.ConditionFailedError:
         return store.get_plan(plan.hub_id, plan.plan_id) or plan
     wake_planning(plan)

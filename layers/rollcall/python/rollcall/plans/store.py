@@ -42,15 +42,10 @@ def list_plans(hub_id: str, *, limit: int, cursor: str = "") -> tuple[list[Plan]
     return [Plan.from_item(item) for item in items], next_cursor
 
 
-def create_plan(plan: Plan) -> Plan:
-    """Store a plan in state planning unless it is there already, and return the one that is there.
+def create_action(plan: Plan) -> dynamo.Action:
+    """Return the put of a new plan in state planning, on condition that it is not there yet.
 
     A sweeper looks after it, unless it is still growing.
-
-    Raises
-    ------
-    TransientError
-        If DynamoDB could not be reached.
     """
     item: dict[str, Any] = {
         "pk": pk(plan.hub_id, plan.plan_id),
@@ -62,11 +57,39 @@ def create_plan(plan: Plan) -> Plan:
     if not plan.is_growing:
         at = from_text(plan.created_at)
         item |= {"begun_at": plan.created_at, "due_pk": due_partition(plan.plan_id), "due_sk": to_text(at + LOOK_AGAIN)}
+    return dynamo.put_action(TABLE, item, "attribute_not_exists(#pk)")
+
+
+def create_plan(plan: Plan) -> Plan:
+    """Store a plan in state planning unless it is there already, and return the one that is there.
+
+    Raises
+    ------
+    TransientError
+        If DynamoDB could not be reached.
+    """
     try:
-        dynamo.write([dynamo.put_action(TABLE, item, "attribute_not_exists(#pk)")])
+        dynamo.write([create_action(plan)])
     except dynamo.ConditionFailedError as exc:
         return Plan.from_item(exc.old[0])
     return plan
+
+
+def grows_check(hub_id: str, plan_id: str) -> dynamo.Action:
+    """Return a check that a plan still grows, for the transaction that adds to it."""
+    return dynamo.check_action(TABLE, pk(hub_id, plan_id), "-", "#is_growing = :yes", {"yes": True})
+
+
+def say_action(plan: Plan, name: str, value: Any) -> dynamo.Action:  # noqa: ANN401 - parameters are any JSON value
+    """Return the write of one parameter of a plan that is being made."""
+    return dynamo.update_action(
+        TABLE,
+        pk(plan.hub_id, plan.plan_id),
+        "-",
+        f"SET #params.#{name} = :value",
+        condition="#state = :planning",
+        values={"value": value, "planning": str(PlanState.PLANNING)},
+    )
 
 
 def freeze_action(plan: Plan, at: datetime) -> dynamo.Action:

@@ -354,3 +354,37 @@ def query_all(
         start = page.next_position
         if start is None:
             return
+
+
+def count(table: str, pk: str, *, index: str, only: str, start: Item | None = None) -> tuple[int, int, Item | None]:
+    """Count a page of one partition of an index.
+
+    Parameters
+    ----------
+    only
+        What an item must hold to match, such as ``attribute_exists(#member_id)``.
+
+    Returns
+    -------
+    tuple
+        How many match, how many were looked at, and the position to go on from (``None`` at the end).
+    """
+    expression = f"#{index}_pk = :pk"
+    request: dict[str, Any] = {
+        "TableName": env(table),
+        "IndexName": index,
+        "Select": "COUNT",
+        "KeyConditionExpression": expression,
+        "FilterExpression": only,
+        **_expressions({"pk": pk}, expression, only),
+    }
+    if start:
+        request["ExclusiveStartKey"] = to_item(start)
+    try:
+        answer = clients.dynamodb().query(**request)
+    except ClientError as exc:
+        raise _translate(exc) from exc
+    except BotoCoreError as exc:
+        raise TransientError from exc
+    last = answer.get("LastEvaluatedKey")
+    return answer["Count"], answer["ScannedCount"], from_item(last) if last else None

@@ -1,0 +1,198 @@
+"""A plan of removals that wait: who would leave and what they have in common; approving lets them go.
+
+Somebody who waits is still a member as before: the person is merged, and only a hold keeps the removal from having its
+effect. Rejecting needs no write to anybody; what is not approved stays held.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import asdict, replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from rollcall.guard import waiting
+from rollcall.guard.common import SOURCE, Tally, in_common
+from rollcall.members import store as members
+from rollcall.members.model import RECENT, Member, Status
+from rollcall.members.model import Change as MemberChange
+from rollcall.members.projection import View, changed_its_mind, single_valued, view
+from rollcall.people import store as people
+from rollcall.people.decide import barred
+from rollcall.people.events import Stamp
+from rollcall.people.model import Holder
+from rollcall.plans import store
+from rollcall.plans.model import Change, Edit, Plan, Result
+from rollcall.runtime import dynamo
+from rollcall.runtime.errors import TransientError
+from rollcall.runtime.times import now, to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rollcall.guard.waiting import Leaver
+    from rollcall.hubs.context import HubContext
+    from rollcall.people.model import PersonRecord
+    from rollcall.plans.seen import Start
+
+BATCH = 100
+TRIES = 6
+# So many other members say what is usual in the hub.
+SAMPLE = 1000
+IN_COMMON = "in_common"
+_LEFT = {
+    "gone": "This member does not exist any more.",
+    "already_removed": "Was removed in the meantime.",
+    "changed_its_mind": "The HR system has taken this person back since: nothing to decide.",
+    "released": "Does not wait any more.",
+    "moved_to_later_plan": "The HR system asked for it again since: see the newer plan.",
+}
+
+
+def plan_changes(ctx: HubContext, plan: Plan, start: Start) -> Iterator[Change]:
+    """Yield one change for everybody who waits, in the order of their ids; then say what they have in common."""
+    leavers = islice(waiting.waiting(ctx.hub.hub_id, plan.plan_id), start.skip, None)
+    while batch := list(islice(leavers, BATCH)):
+        found = members.get_members(ctx.hub.hub_id, [one.member_id for one in batch])
+        for leaver in batch:
+            yield _plan(ctx, plan, leaver, found.get(leaver.member_id))
+    said = in_common(*_tallies(ctx, plan))
+    if said is not None:
+        _say(plan, asdict(said))
+
+
+def _say(plan: Plan, value: dict[str, object]) -> None:
+    try:
+        dynamo.write([store.say_action(plan, IN_COMMON, value)])
+    except dynamo.ConditionFailedError:
+        return  # another run ended the planning, and said the same
+
+
+def _plan(ctx: HubContext, plan: Plan, leaver: Leaver, member: Member | None) -> Change:
+    base = Change(row=0, outcome="", kind="member", subject=leaver.member_id)
+    why = _settled(ctx, plan, leaver.source_id, leaver.upto, member)
+    if member is None or why:
+        return replace(base, outcome="left_alone", reason=why, detail=_LEFT[why])
+    shown = view(member, ctx.hub, single_valued(ctx.catalogue))
+    after = view(_released(member, leaver.source_id), ctx.hub, single_valued(ctx.catalogue))
+    return replace(
+        base,
+        outcome="deactivate" if after.status is Status.INACTIVE else "delete",
+        reason=leaver.reason,
+        todo=True,
+        edits=(Edit("status", (str(shown.status),), (str(after.status),), "status"),),
+        data={
+            "source_id": leaver.source_id,
+            "person_id": leaver.person_id,
+            "upto": [leaver.upto.at, leaver.upto.event_id],
+        },
+        cells=_cells(shown, after.status),
+    )
+
+
+def _cells(shown: View, status: Status) -> dict[str, str]:
+    return {
+        "ref": shown.member_id,
+        "email": shown.email,
+        "first_name": shown.first_name,
+        "last_name": shown.last_name,
+        "status": str(status),
+    }
+
+
+def _settled(ctx: HubContext, plan: Plan, source_id: str, upto: Stamp, member: Member | None) -> str:
+    """Return why there is nothing to let go; empty if the removal still waits as this plan says."""
+    if member is None:
+        return "gone"
+    hold = member.holds.get(source_id)
+    if hold is None:
+        return "released"
+    if hold.plan_id != plan.plan_id or hold.upto != upto:
+        return "moved_to_later_plan"
+    part = member.slices.get(source_id)
+    if part is None or changed_its_mind(part, hold):
+        return "changed_its_mind"
+    singles = single_valued(ctx.catalogue)
+    before, after = view(member, ctx.hub, singles), view(_released(member, source_id), ctx.hub, singles)
+    return "already_removed" if before.status is after.status else ""
+
+
+def _released(member: Member, source_id: str) -> Member:
+    return replace(member, holds={name: hold for name, hold in member.holds.items() if name != source_id})
+
+
+def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:
+    """Let one person go, if the removal still waits as it was shown.
+
+    Raises
+    ------
+    TransientError
+        If others wrote the member too often in these moments.
+    """
+    hub_id = ctx.hub.hub_id
+    source_id, upto = change.data["source_id"], Stamp(*change.data["upto"])
+    mark = f"{plan.plan_id}:{change.id}"
+    for attempt in range(TRIES):
+        if attempt:
+            time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
+        member = members.get_member(hub_id, change.subject)
+        if member is not None and mark in member.recent_changes:
+            return Result("applied")
+        why = _settled(ctx, plan, source_id, upto, member)
+        if member is None or why:
+            return Result("left_alone", why, _LEFT[why])
+        at = to_text(now())
+        gone = replace(
+            _released(member, source_id),
+            recent_changes=(*member.recent_changes, mark)[-RECENT:],
+            change=MemberChange(f"plan:{plan.plan_id}", plan.approved_by, at),
+        )
+        record = people.get_person(hub_id, change.data["person_id"])
+        actions = [members.put_member(hub_id, gone, view(gone, ctx.hub, single_valued(ctx.catalogue)))]
+        if record is not None:
+            actions += [people.check_person(hub_id, record), *_bar(hub_id, record)]
+        try:
+            dynamo.write(actions)
+        except (dynamo.ConditionFailedError, TransientError):
+            continue
+        return Result("applied")
+    raise TransientError
+
+
+def _bar(hub_id: str, record: PersonRecord) -> list[dynamo.Action]:
+    """Return the write that lets no mail go any more to the address of somebody who left."""
+    if record.address_id is None:
+        return []
+    address = people.get_address(hub_id, record.address_id)
+    holder = Holder(record.person_id, barred(record.person))
+    holders = {**address.holders, record.person.source_id: holder}
+    return [people.put_address(hub_id, replace(address, holders=holders))] if holders != address.holders else []
+
+
+def _tallies(ctx: HubContext, plan: Plan) -> tuple[Tally, Tally]:
+    """Return the values of those who wait, and of a sample of the other members; memory holds one batch and counts."""
+    hub_id = ctx.hub.hub_id
+    held, others = Tally(), Tally()
+    ids: set[str] = set()
+    leavers = waiting.waiting(hub_id, plan.plan_id)
+    while batch := list(islice(leavers, BATCH)):
+        records = people.get_persons(hub_id, [one.person_id for one in batch])
+        for leaver in batch:
+            ids.add(leaver.member_id)
+            _add(held, [records[leaver.person_id]] if leaver.person_id in records else [])
+    sample = islice((one for one in members.all_members(hub_id) if one.member_id not in ids), SAMPLE)
+    while some := list(islice(sample, BATCH)):
+        records = people.get_persons(hub_id, [part.person_id for one in some for part in one.slices.values()])
+        for member in some:
+            _add(others, [records[part.person_id] for part in member.slices.values() if part.person_id in records])
+    return held, others
+
+
+def _add(tally: Tally, records: Iterable[PersonRecord]) -> None:
+    values: dict[str, str | tuple[str, ...]] = {}
+    for record in records:
+        values |= record.person.values()
+        known = values.get(SOURCE, ())
+        values[SOURCE] = (*(known if isinstance(known, tuple) else (known,)), record.person.source_id)
+    tally.add(values)
