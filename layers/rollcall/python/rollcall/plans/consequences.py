@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 PUBLIC = "becomes_public"
 ADMIN = "hub_admin"
 LAST_ROLE = "loses_last_role"
+DELETES = "deletes"
 SUSPENDS = "suspends"
 REACTIVATES = "reactivates"
 DECLINED = "declined_before"
@@ -21,6 +22,7 @@ WORDS = {
     PUBLIC: "Becomes visible to everybody in the hub",
     ADMIN: "Is an admin of the hub",
     LAST_ROLE: "Would lose the last role, so keeps it",
+    DELETES: "Is deleted from the hub",
     SUSPENDS: "Becomes inactive: not visible, no e-mails",
     REACTIVATES: "Becomes active again",
     DECLINED: "Declined an invitation before, and would be invited again",
@@ -39,6 +41,8 @@ def of_edits(edits: Iterable[Edit], *, is_admin: bool = False) -> tuple[str, ...
     for edit in edits:
         if edit.column == "status" and edit.new == ("inactive",):
             found.append(SUSPENDS)
+        if edit.column == "status" and edit.new == ("deleted",):
+            found.append(DELETES)
         if edit.column == "status" and edit.new == ("active",):
             found.append(REACTIVATES)
         if edit.column.startswith("visibility:") and edit.new == ("public",):

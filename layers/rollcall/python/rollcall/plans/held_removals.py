@@ -22,7 +22,7 @@ from rollcall.people import store as people
 from rollcall.people.decide import barred
 from rollcall.people.events import Stamp
 from rollcall.people.model import Holder
-from rollcall.plans import store
+from rollcall.plans import consequences, store
 from rollcall.plans.model import Change, Edit, Plan, Result
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import TransientError
@@ -76,12 +76,14 @@ def _plan(ctx: HubContext, plan: Plan, leaver: Leaver, member: Member | None) ->
         return replace(base, outcome="left_alone", reason=why, detail=_LEFT[why])
     shown = view(member, ctx.hub, single_valued(ctx.catalogue))
     after = view(_released(member, leaver.source_id), ctx.hub, single_valued(ctx.catalogue))
+    edits = (Edit("status", (str(shown.status),), (str(after.status),), "status"),)
     return replace(
         base,
         outcome="deactivate" if after.status is Status.INACTIVE else "delete",
         reason=leaver.reason,
         todo=True,
-        edits=(Edit("status", (str(shown.status),), (str(after.status),), "status"),),
+        edits=edits,
+        warnings=consequences.of_edits(edits, is_admin=leaver.reason == "hub_admin"),
         data={
             "source_id": leaver.source_id,
             "person_id": leaver.person_id,
