@@ -189,7 +189,7 @@ class World:
         found: dict[str, Any] = {}
         for table in ("PEOPLE_TABLE", "MEMBERS_TABLE", "INVITATIONS_TABLE"):
             for item in everything(table):
-                found[item["pk"]] = _essence(item)
+                found[item["pk"] + item["sk"]] = _essence(item)
         return found
 
 

@@ -14,7 +14,7 @@ from rollcall.members.projection import derive, single_valued, view, with_slice
 from rollcall.people.decide import ERASED, Decision, Known, decide
 from rollcall.people.events import DirectoryEvent, Kind, Stamp
 from rollcall.people.merge import lift, tombstone
-from rollcall.people.model import Address, Barred, EventState, Holder, PersonRecord
+from rollcall.people.model import Address, Barred, EventState, Holder, PersonRecord, Waiting
 from rollcall.segments.model import Catalogue
 from tests.support.world import ROLES, RULES, SEGMENTS
 
@@ -38,7 +38,7 @@ FIRST = event(
     attributes={"Office": "London", "Grade": "Senior"},
 )
 RECORD = PersonRecord("p" * 32, lift(FIRST), rev=3, address_id=HOME.address_id)
-HELD = replace(HOME, holders={"source": Holder(RECORD.person_id)})
+HELD = replace(HOME, holders={"source": Holder(RECORD.person_id, rank=FIRST.stamp)})
 
 
 def member_of(record: PersonRecord, **said: object) -> tuple[PersonRecord, Member]:
@@ -80,7 +80,7 @@ def test_first_event_creates_the_person_and_takes_the_address() -> None:
     assert decision.outcome.reason == "person_created"
     assert decision.record is not None
     assert decision.record.address_id == NEW.address_id
-    assert [address.holders for address in decision.addresses] == [{"source": Holder("p" * 32)}]
+    assert [address.holders for address in decision.addresses] == [{"source": Holder("p" * 32, rank=FIRST.stamp)}]
     assert (decision.member, decision.invitation) == (None, None)
 
 
@@ -174,19 +174,22 @@ def test_new_address_follows_the_person() -> None:
     )
     old, new = decision.addresses
     assert (old.holders, old.member_id) == ({}, None)
-    assert (new.member_id, new.holders) == (member.member_id, {"source": Holder(RECORD.person_id)})
+    assert (new.member_id, new.holders["source"].person_id) == (member.member_id, RECORD.person_id)
     assert shown(decision.member)["email"] == "maya.o@example.com"
 
 
 def test_address_of_somebody_else_is_not_taken_over() -> None:
-    """The event is held; person and member keep the address they have."""
+    """The event is held and the person waits at the address; the member keeps theirs until somebody needs it."""
     record, member = member_of(RECORD)
     theirs = replace(NEW, rev=2, member_id="o" * 32, holders={"source": Holder("o" * 32)})
-    decision = decided(known(record, wanted=theirs, member=member), event(5, fields={"email": "ana@example.com"}))
+    mine = replace(HELD, member_id=member.member_id)
+    said = event(5, fields={"email": "ana@example.com"})
+    decision = decided(known(record, wanted=theirs, held=mine, member=member), said)
     assert (decision.outcome.state, decision.outcome.reason) == (EventState.HELD, "address_taken")
-    (waited,) = decision.addresses
-    assert (waited.holders, waited.member_id) == (theirs.holders, theirs.member_id)
-    assert waited.waiting == {RECORD.person_id: f"{5:032x}"}
+    kept, waited = decision.addresses
+    assert (kept.member_id, kept.holders, kept.is_loose) == (member.member_id, {}, True)
+    assert waited == theirs
+    assert decision.waits == Waiting(theirs.address_id, "source", RECORD.person_id, said.stamp)
     assert decision.record is not None
     assert decision.record.address_id == HOME.address_id
     assert decision.member is None or shown(decision.member)["email"] == "maya@example.com"
@@ -237,11 +240,11 @@ def test_somebody_who_left_keeps_their_address_barred(kind: Kind, fields: dict[s
     """An event that takes the e-mail away with the person does not free the address for the old file."""
     wanted = NEW if fields["email"] else None
     decision = decided(known(wanted=wanted), event(5, kind, fields=fields))
-    (address,) = decision.addresses
-    assert address.address_id == HOME.address_id
-    assert address.barred is not None
+    addresses = {address.address_id: address for address in decision.addresses}
+    assert addresses[HOME.address_id].barred is not None
     assert decision.record is not None
-    assert decision.record.address_id == HOME.address_id
+    assert decision.record.address_id == (NEW if wanted else HOME).address_id
+    assert all(address.barred for address in decision.addresses)
 
 
 def test_new_hire_at_a_members_former_address_is_not_that_member() -> None:
@@ -261,8 +264,9 @@ def test_new_hire_at_a_members_former_address_is_not_that_member() -> None:
 
 def test_address_given_up_reopens_the_event_that_waited_for_it() -> None:
     """Who wanted the address gets their turn when its holder moves away."""
-    waited = replace(HELD, waiting={"h" * 32: "e" * 32})
-    decision = decided(known(wanted=NEW, held=waited), event(5, fields={"email": "maya.o@example.com"}))
+    waiting = Waiting(HOME.address_id, "source", "h" * 32, Stamp(AT, "e" * 32))
+    known_now = replace(known(wanted=NEW, held=HELD), queue={HOME.address_id: (waiting,)})
+    decision = decided(known_now, event(5, fields={"email": "maya.o@example.com"}))
     assert decision.reopen == ("e" * 32,)
 
 

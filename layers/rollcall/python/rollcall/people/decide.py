@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from rollcall.invitations.model import Invitation, InvitationStatus
 from rollcall.members.model import Change, Hold, Member, Status
 from rollcall.members.projection import derive, same_content, single_valued, view, with_slice
+from rollcall.people.addresses import Move, Obstacle, move_address
 from rollcall.people.events import DirectoryEvent, Kind
-from rollcall.people.merge import DirectoryStatus, Person, has_effect, merge
-from rollcall.people.model import Address, Barred, EventState, Holder, Outcome, PersonRecord
+from rollcall.people.merge import DirectoryStatus, Person, Said, has_effect, merge
+from rollcall.people.model import Address, EventState, Outcome, PersonRecord, Waiting
 from rollcall.people.schedule import is_end_event, scheduled
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rollcall.hubs.model import Hub
     from rollcall.mapping.table import MappingTable
     from rollcall.people.events import Stamp
@@ -38,6 +41,12 @@ class Known:
         The member that the person is, or the one at the wanted address.
     invitation
         The invitation at the held address.
+    said
+        Address id → when it was said of the person, the event included; empty text for none or an unusable one.
+    others
+        The other addresses that were ever said of the person.
+    queue
+        Address id → who waits there, of each source the first; read where the person may have to give it up.
     """
 
     record: PersonRecord
@@ -46,6 +55,9 @@ class Known:
     held: Address | None
     member: Member | None
     invitation: Invitation | None
+    said: Mapping[str, Said] = field(default_factory=dict)
+    others: tuple[Address, ...] = ()
+    queue: Mapping[str, tuple[Waiting, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +92,9 @@ class Decision:
     Attributes
     ----------
     reopen
-        Held events to apply again, since what they waited for is free.
+        Events to apply again: of people whose turn it is at an address, or who have to stand back.
+    waits, waited
+        What the person waits for from now on, or no longer.
     removal
         What the guard must be asked about before anything is written.
     """
@@ -91,6 +105,8 @@ class Decision:
     member: Member | None = None
     invitation: Invitation | None = None
     reopen: tuple[str, ...] = ()
+    waits: Waiting | None = None
+    waited: Waiting | None = None
     removal: Removal | None = None
 
     @property
@@ -99,8 +115,9 @@ class Decision:
         return bool(self.record or self.addresses or self.member or self.invitation)
 
 
-# A transaction has room for so many events that waited for one address; more than that share a placeholder.
-MAX_WAITING = 20
+SUPERSEDED = Outcome(
+    EventState.NO_CHANGE, "superseded", "This person goes on under another id, as an admin decided; nothing was stored."
+)
 ERASED = Outcome(EventState.NO_CHANGE, "erased", "This person was erased; nothing was stored.")
 END_DATE = Outcome(EventState.APPLIED, "end_date_reached", "The end date was reached.")
 FUTURE = Outcome(
@@ -128,8 +145,8 @@ def decide(
 ) -> Decision:
     """Return what the event changes.
 
-    The person is always merged. Their address follows their e-mail unless somebody else holds it: then the person
-    keeps the address they have and the event is held for an admin. A member's directory-derived slice is computed
+    The person is always merged. Their address follows their e-mail unless somebody else has it: then the event is
+    held for an admin, and a member keeps the address they have. A member's directory-derived slice is computed
     anew; an invitation of somebody who left, or whose address moved, is withdrawn.
 
     Parameters
@@ -141,6 +158,8 @@ def decide(
     before = known.record.person
     if before.erased:
         return Decision(ERASED)
+    if before.superseded_by:
+        return Decision(SUPERSEDED)
     stored = known.member
     if hold is not None and stored is not None:
         known = replace(known, member=replace(stored, holds={**stored.holds, event.source_id: hold}))
@@ -148,11 +167,9 @@ def decide(
     # What counts for the hub: without what is held.
     shown = in_effect(merged, _hold_of(known, event.source_id))
     is_present = _is_present(known, shown, hub=hub, catalogue=catalogue, table=table)
-    move = _move_address(known, shown, event, is_present=is_present)
-    address_id, member_id = move.address_id, known.record.member_id
-    if member_id is None and known.wanted and address_id == known.wanted.address_id:
-        member_id = known.wanted.member_id
-    record = replace(known.record, person=merged, address_id=address_id, member_id=member_id)
+    move = move_address(known, shown, is_present=is_present)
+    address_id, member_id = move.address_id, known.record.member_id or move.links
+    record = replace(known.record, person=merged, address_id=address_id, member_id=member_id, waits=move.waits)
     record = scheduled(record, hub, at)
     is_changed = known.is_new or record != known.record
     member = _member(
@@ -166,14 +183,15 @@ def decide(
         is_changed=is_changed,
     )
     invitation = _invitation(known, address_id, shown, at)
-    is_taken = move.is_taken and "email" in event.fields
     return Decision(
-        outcome=_held_outcome(known, merged, event) or _outcome(known, merged, event, is_taken=is_taken),
+        outcome=_held_outcome(known, merged, event) or _outcome(known, merged, event, _obstacle(move, event)),
         record=record if is_changed else None,
         addresses=move.changed,
         member=member,
         invitation=invitation,
-        reopen=move.reopen,
+        reopen=tuple(event_id for event_id in move.reopen if event_id != event.event_id),
+        waits=move.waits if move.waits != known.record.waits else None,
+        waited=known.record.waits if move.waits != known.record.waits else None,
         removal=_removal(stored, member, record, hub=hub, singles=single_valued(catalogue)),
     )
 
@@ -222,50 +240,10 @@ def _removal(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Move:
-    """What becomes of addresses.
-
-    Attributes
-    ----------
-    changed
-        Addresses to write.
-    address_id
-        The address that the person holds then.
-    is_taken
-        The wanted address is somebody else's.
-    reopen
-        Events that waited for an address which is given up.
-    """
-
-    changed: tuple[Address, ...]
-    address_id: str | None
-    is_taken: bool = False
-    reopen: tuple[str, ...] = ()
-
-
-def _move_address(known: Known, person: Person, event: DirectoryEvent, *, is_present: bool) -> _Move:
-    """Let the address follow the person's e-mail, as long as they are present and nobody else has it.
-
-    Somebody who left keeps the address they had, whatever later events say of their e-mail: it stays barred.
-    """
-    source, me = person.source_id, known.record.person_id
-    held, wanted = known.held, known.wanted
-    stays = held is not None and not is_present
-    moves = not stays and (wanted.address_id if wanted else None) != (held.address_id if held else None)
-    mine = Holder(me, barred(person))
-    if moves and wanted is not None and not _may_hold(wanted, source, known):
-        is_full = len(wanted.waiting) >= MAX_WAITING and me not in wanted.waiting
-        waiting = wanted if is_full else replace(wanted, waiting={**wanted.waiting, me: event.event_id})
-        kept = replace(held, holders={**held.holders, source: mine}) if held else None
-        changed = (*_if_changed(wanted, waiting), *(_if_changed(held, kept) if held and kept else ()))
-        return _Move(changed, held.address_id if held else None, is_taken=True)
-    if not moves:
-        if held is None:
-            return _Move((), None)
-        kept = replace(held, holders={**held.holders, source: mine})
-        return _Move(_if_changed(held, kept), held.address_id)
-    return _take(known, held, wanted, source, mine)
+def _obstacle(move: Move, event: DirectoryEvent) -> Obstacle | None:
+    """Return why this event is held: it is the one that gave the person an address which somebody else has."""
+    is_held = move.waits is not None and move.waits.rank.event_id == event.event_id
+    return move.obstacle if is_held else None
 
 
 def _is_present(known: Known, person: Person, *, hub: Hub, catalogue: Catalogue, table: MappingTable) -> bool:
@@ -275,51 +253,6 @@ def _is_present(known: Known, person: Person, *, hub: Hub, catalogue: Catalogue,
     singles = single_valued(catalogue)
     part = derive(replace(known.record, person=person, rev=known.record.rev + 1), table, catalogue)
     return view(with_slice(known.member, part, hub, singles), hub, singles).status is Status.ACTIVE
-
-
-def _take(known: Known, held: Address | None, wanted: Address | None, source: str, mine: Holder) -> _Move:
-    member_id = known.record.member_id
-    changed: list[Address] = []
-    reopen: tuple[str, ...] = ()
-    if held is not None:
-        left = {name: holder for name, holder in held.holders.items() if name != source}
-        gives_up = member_id is not None and held.member_id == member_id and wanted is not None
-        changed.append(replace(held, holders=left, member_id=None if gives_up else held.member_id))
-        reopen = tuple(held.waiting.values())
-    if wanted is not None:
-        waiting = {person: event_id for person, event_id in wanted.waiting.items() if person != mine.person_id}
-        taken = replace(wanted, holders={**wanted.holders, source: mine}, waiting=waiting)
-        changed.append(replace(taken, member_id=member_id or wanted.member_id))
-    return _Move(tuple(changed), wanted.address_id if wanted else None, reopen=reopen)
-
-
-def _if_changed(before: Address, after: Address) -> tuple[Address, ...]:
-    return () if after == before else (after,)
-
-
-def _may_hold(address: Address, source_id: str, known: Known) -> bool:
-    """Tell whether the address may be theirs: nobody of their source has it, and no other person is its member."""
-    me = known.record.person_id
-    holder = address.holders.get(source_id)
-    if address.erased or (holder is not None and holder.person_id != me):
-        return False
-    if address.member_id is None:
-        return True
-    if known.record.member_id is not None:
-        return address.member_id == known.record.member_id
-    part = known.member.slices.get(source_id) if known.member else None
-    return part is None or part.person_id == me
-
-
-def barred(person: Person) -> Barred | None:
-    """Return why nobody may be invited at the person's address; nothing while they are active."""
-    match person.status:
-        case DirectoryStatus.INACTIVE:
-            return Barred.DEACTIVATED
-        case DirectoryStatus.DELETED:
-            return Barred.DELETED
-        case _:
-            return None
 
 
 def _member(
@@ -364,15 +297,12 @@ def _held_outcome(known: Known, merged: Person, event: DirectoryEvent) -> Outcom
     return Outcome(EventState.HELD, hold.reason, HELD[hold.reason])
 
 
-def _outcome(known: Known, merged: Person, event: DirectoryEvent, *, is_taken: bool) -> Outcome:
+def _outcome(known: Known, merged: Person, event: DirectoryEvent, obstacle: Obstacle | None) -> Outcome:
     before = known.record.person
     if not has_effect(merged, event):
         return Outcome(EventState.NO_CHANGE, "older", "Older than what we already have from this source.")
-    if is_taken:
-        detail = (
-            "The e-mail belongs to somebody else in the hub. Until that is settled the person keeps their former one."
-        )
-        return Outcome(EventState.HELD, "address_taken", detail)
+    if obstacle:
+        return _ADDRESS_HELD[obstacle]
     if known.is_new:
         return Outcome(EventState.APPLIED, "person_created", "A person the hub did not know yet.")
     if merged == before:
@@ -383,6 +313,23 @@ def _outcome(known: Known, merged: Person, event: DirectoryEvent, *, is_taken: b
     return END_DATE if is_end else _CHANGED.get(event.kind, _UPDATED)
 
 
+_ADDRESS_HELD = {
+    Obstacle.TAKEN: Outcome(
+        EventState.HELD,
+        str(Obstacle.TAKEN),
+        "Somebody else has this e-mail address. Correct it in the HR system, or let an admin decide whose it is.",
+    ),
+    Obstacle.MAYBE_SAME: Outcome(
+        EventState.HELD,
+        str(Obstacle.MAYBE_SAME),
+        "Somebody who left has this e-mail address: an admin must say whether they are the same person.",
+    ),
+    Obstacle.ERASED: Outcome(
+        EventState.HELD,
+        str(Obstacle.ERASED),
+        "This e-mail address belonged to somebody who was erased: an admin must say whether it was given out again.",
+    ),
+}
 _UPDATED = Outcome(EventState.APPLIED, "person_changed", "What the directory says of the person changed.")
 _CHANGED = {
     Kind.DEACTIVATED: Outcome(EventState.APPLIED, "person_deactivated", "The person was deactivated."),

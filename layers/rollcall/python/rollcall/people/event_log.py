@@ -185,6 +185,12 @@ def reopen_action(hub_id: str, event_id: str, at: datetime) -> dynamo.Action:
     )
 
 
+def still_there(hub_id: str, event_ids: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the events that could be applied again: they are kept no longer than they must be."""
+    wanted = list(event_ids)
+    return tuple(event_id for event_id in wanted if (found := get_event(hub_id, event_id)) and found.event)
+
+
 @dataclass(frozen=True, slots=True)
 class DueEvent:
     """An event that is still new when it should not be."""

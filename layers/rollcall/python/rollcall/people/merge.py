@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Value = str | tuple[str, ...] | None
+MAX_EMAILS = 20
 
 
 class DirectoryStatus(StrEnum):
@@ -28,6 +29,15 @@ class DirectoryStatus(StrEnum):
     INACTIVE = "inactive"
     DELETED = "deleted"
     ERASED = "erased"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """When an e-mail address was first said of somebody, and when last."""
+
+    first: Stamp
+    last: Stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +60,13 @@ class Person:
         Group name → cell with value ``"in"`` or ``None``; completeness of the record does not reach it.
     activated, deactivated, deleted
         Newest stamp of each, or ``None`` if it never happened.
+    emails
+        Every e-mail address ever said of them, as written; empty text stands for having none. The newest twenty.
     restored
         An admin took back the deletions up to this stamp.
+    superseded_by
+        An admin found that they are the same human being as this other person, who goes on in their place; nothing
+        else is held, and no event changes it.
     erased
         Absorbs everything; an erased person holds nothing else.
     """
@@ -61,11 +76,13 @@ class Person:
     fields: Mapping[str, Cell] = field(default_factory=dict, repr=False)
     attributes: Mapping[str, Cell] = field(default_factory=dict, repr=False)
     groups: Mapping[str, Cell] = field(default_factory=dict, repr=False)
+    emails: Mapping[str, Said] = field(default_factory=dict, repr=False)
     floor: Stamp | None = None
     activated: Stamp | None = None
     deactivated: Stamp | None = None
     deleted: Stamp | None = None
     restored: Stamp | None = None
+    superseded_by: str | None = None
     erased: bool = False
 
     @property
@@ -73,6 +90,8 @@ class Person:
         """What the directory says now."""
         if self.erased:
             return DirectoryStatus.ERASED
+        if self.superseded_by:
+            return DirectoryStatus.SUPERSEDED
         if self.deleted and (self.restored is None or self.deleted > self.restored):
             return DirectoryStatus.DELETED
         if self.deactivated and (self.activated is None or self.deactivated > self.activated):
@@ -113,6 +132,7 @@ def lift(event: DirectoryEvent) -> Person:
         fields={name: Cell(value, stamp) for name, value in event.fields.items()},
         attributes={name: Cell(value, stamp) for name, value in event.attributes.items()},
         groups={name: Cell("in" if inside else None, stamp) for name, inside in event.groups.items()},
+        emails=_said(event),
         floor=stamp if event.complete else None,
         activated=stamp if activates and not deactivates else None,
         deactivated=stamp if deactivates else None,
@@ -124,6 +144,8 @@ def join(one: Person, other: Person) -> Person:
     """Return the least person that says what both say."""
     if one.erased or other.erased:
         return tombstone(one if one.erased else other)
+    if one.superseded_by or other.superseded_by:
+        return superseded(one, max(one.superseded_by or "", other.superseded_by or ""))
     floor = _newest(one.floor, other.floor)
     return Person(
         source_id=one.source_id,
@@ -131,6 +153,7 @@ def join(one: Person, other: Person) -> Person:
         fields=_above(floor, _join_cells(one.fields, other.fields)),
         attributes=_above(floor, _join_cells(one.attributes, other.attributes)),
         groups=_join_cells(one.groups, other.groups),
+        emails=_join_said(one.emails, other.emails),
         floor=floor,
         activated=_newest(one.activated, other.activated),
         deactivated=_newest(one.deactivated, other.deactivated),
@@ -142,6 +165,11 @@ def join(one: Person, other: Person) -> Person:
 def tombstone(person: Person) -> Person:
     """Return what is left of an erased person: that they were erased."""
     return Person(source_id=person.source_id, external_id="", erased=True)
+
+
+def superseded(person: Person, successor: str) -> Person:
+    """Return what is left of somebody who goes on as another person: the pointer to that one."""
+    return Person(source_id=person.source_id, external_id="", superseded_by=successor)
 
 
 def restore(person: Person, at: str, change_id: str) -> Person:
@@ -159,6 +187,23 @@ def has_effect(person: Person, event: DirectoryEvent) -> bool:
     cells = (*person.fields.values(), *person.attributes.values(), *person.groups.values())
     registers = (person.floor, person.activated, person.deactivated, person.deleted)
     return stamp in registers or any(cell.stamp == stamp for cell in cells)
+
+
+def _said(event: DirectoryEvent) -> dict[str, Said]:
+    if "email" not in event.fields and not event.complete:
+        return {}
+    return {(event.fields.get("email") or ""): Said(event.stamp, event.stamp)}
+
+
+def _join_said(one: Mapping[str, Said], other: Mapping[str, Said]) -> dict[str, Said]:
+    joined = dict(one)
+    for text, said in other.items():
+        held = joined.get(text, said)
+        joined[text] = Said(min(held.first, said.first), max(held.last, said.last))
+    if len(joined) <= MAX_EMAILS:
+        return joined
+    newest = sorted(joined.items(), key=lambda item: (item[1].last, item[0]), reverse=True)
+    return dict(newest[:MAX_EMAILS])
 
 
 def _newest(one: Stamp | None, other: Stamp | None) -> Stamp | None:

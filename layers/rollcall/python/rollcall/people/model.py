@@ -7,12 +7,33 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from rollcall.people.events import DirectoryEvent, Kind, Stamp
-from rollcall.people.merge import Cell, Person
+from rollcall.people.merge import Cell, Person, Said
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Item = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Somebody whose e-mail is an address that another person has.
+
+    Attributes
+    ----------
+    rank
+        Since when the directory gives them the address, and by which event: that one is held.
+    """
+
+    address_id: str
+    source_id: str
+    person_id: str
+    rank: Stamp
+
+    @property
+    def key(self) -> str:
+        """Sort key at the address: of one source, who was given the address first comes first."""
+        return f"W#{self.source_id}#{self.rank.at}#{self.rank.event_id}#{self.person_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +47,12 @@ class PersonRecord:
     member_id
         The member this person is, if they are one.
     address_id
-        The address this person holds: that of their e-mail, unless somebody else has it.
+        The address this person holds: that of their e-mail. While somebody else has that one, a member keeps the
+        address of the membership, and anybody else has none.
+    waits
+        What they wait for, if somebody else has the address of their e-mail.
+    supersedes
+        Former ids of the same human being: persons whom an admin joined to this one.
     deleted_at
         When we learned that they were deleted; empty unless they are.
     due_at
@@ -40,6 +66,8 @@ class PersonRecord:
     address_id: str | None = None
     deleted_at: str = ""
     due_at: str = ""
+    waits: Waiting | None = None
+    supersedes: tuple[str, ...] = ()
 
 
 class Barred(StrEnum):
@@ -52,10 +80,20 @@ class Barred(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The person of one source who has the address as their e-mail."""
+    """The person of one source who has the address as their e-mail.
+
+    Attributes
+    ----------
+    rank
+        Since when the directory gives them the address, and by which event; of two, the earlier one has it.
+    is_given
+        An admin gave it to them: rank does not matter.
+    """
 
     person_id: str
     barred: Barred | None = None
+    rank: Stamp | None = None
+    is_given: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,29 +104,31 @@ class Address:
     ----------
     holders
         Source id → who holds it there.
+    formers
+        Person id → why it is barred: people who left and had it once. It stays barred until somebody else has it.
+    is_loose
+        Its member waits for another address and only keeps it until somebody needs it.
     erased
         Its holder was erased: only an admin may let somebody else have it.
     suppressed
         ``bounced`` or ``complained``: nothing more is sent.
-    waiting
-        Person id → event id: who wanted this address while somebody else had it. When it is given up their events are
-        applied again.
     """
 
     address_id: str
     rev: int = 0
     holders: Mapping[str, Holder] = field(default_factory=dict)
+    formers: Mapping[str, Barred] = field(default_factory=dict)
     member_id: str | None = None
+    is_loose: bool = False
     erased: bool = False
     suppressed: str | None = None
-    waiting: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def barred(self) -> Barred | None:
-        """Why nobody may be invited here: because of any of its holders."""
+        """Why nobody may be invited here: because of any of its holders, or if it has none, of former ones."""
         if self.erased:
             return Barred.ERASED
-        reasons = {holder.barred for holder in self.holders.values()}
+        reasons = {holder.barred for holder in self.holders.values()} if self.holders else {*self.formers.values()}
         return next((reason for reason in (Barred.DELETED, Barred.DEACTIVATED) if reason in reasons), None)
 
 
@@ -168,6 +208,8 @@ def person_to_item(person: Person) -> Item:
     """Return the person as a plain dict; names that are used often are short, since every byte is paid for."""
     if person.erased:
         return {"source_id": person.source_id, "erased": True}
+    if person.superseded_by:
+        return {"source_id": person.source_id, "superseded_by": person.superseded_by}
     stamps = {name: _stamp(getattr(person, name)) for name in _REGISTERS if getattr(person, name) is not None}
     return {
         "source_id": person.source_id,
@@ -175,6 +217,7 @@ def person_to_item(person: Person) -> Item:
         "f": _cells(person.fields),
         "a": _cells(person.attributes),
         "g": _cells(person.groups),
+        "e": {text: [*_stamp(said.first), *_stamp(said.last)] for text, said in person.emails.items()},
         **stamps,
     }
 
@@ -183,6 +226,8 @@ def person_from_item(item: Item) -> Person:
     """Read a person from its plain dict."""
     if item.get("erased"):
         return Person(source_id=item["source_id"], external_id="", erased=True)
+    if item.get("superseded_by"):
+        return Person(source_id=item["source_id"], external_id="", superseded_by=item["superseded_by"])
     stamps: dict[str, Any] = {name: Stamp(*item[name]) for name in _REGISTERS if item.get(name)}
     return Person(
         source_id=item["source_id"],
@@ -190,6 +235,7 @@ def person_from_item(item: Item) -> Person:
         fields=_read_cells(item["f"]),
         attributes=_read_cells(item["a"]),
         groups=_read_cells(item["g"]),
+        emails={text: Said(Stamp(*said[:2]), Stamp(*said[2:])) for text, said in item.get("e", {}).items()},
         **stamps,
     )
 

@@ -6,8 +6,9 @@ import unicodedata
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from rollcall.people.events import Stamp
 from rollcall.people.merge import DirectoryStatus
-from rollcall.people.model import Address, Barred, Holder, PersonRecord, person_from_item, person_to_item
+from rollcall.people.model import Address, Barred, Holder, PersonRecord, Waiting, person_from_item, person_to_item
 from rollcall.runtime import dynamo, lists
 from rollcall.runtime.ids import SHARDS, shard_of
 from rollcall.runtime.sizes import checked
@@ -63,6 +64,8 @@ def record_from_item(item: dict[str, Any]) -> PersonRecord:
         address_id=item.get("address_id"),
         deleted_at=item.get("deleted_at", ""),
         due_at=item.get("due_sk", ""),
+        waits=_read_waiting(item["waits"]) if item.get("waits") else None,
+        supersedes=tuple(item.get("supersedes", ())),
     )
 
 
@@ -90,6 +93,10 @@ def put_person(hub_id: str, record: PersonRecord, cause: str, at: str) -> dynamo
         item["member_id"] = record.member_id
     if record.address_id:
         item["address_id"] = record.address_id
+    if record.waits:
+        item["waits"] = _waiting_to_item(record.waits)
+    if record.supersedes:
+        item["supersedes"] = list(record.supersedes)
     if record.deleted_at:
         item["deleted_at"] = record.deleted_at
     if record.due_at:
@@ -151,15 +158,35 @@ def address_from_item(item: dict[str, Any]) -> Address:
     return Address(
         address_id=item["pk"].rpartition("#")[2],
         rev=item["rev"],
-        holders={
-            source_id: Holder(person_id, Barred(barred) if barred else None)
-            for source_id, (person_id, barred) in item.get("holders", {}).items()
-        },
+        holders={source_id: _read_holder(*holder) for source_id, holder in item.get("holders", {}).items()},
+        formers={person_id: Barred(barred) for person_id, barred in item.get("formers", {}).items()},
         member_id=item.get("member_id"),
+        is_loose=item.get("is_loose", False),
         erased=item.get("erased", False),
         suppressed=item.get("suppressed"),
-        waiting=item.get("waiting", {}),
     )
+
+
+def _read_holder(person_id: str, barred: str | None, rank: list[str] | None = None, is_given: bool = False) -> Holder:  # noqa: FBT001, FBT002 - one stored list
+    return Holder(person_id, Barred(barred) if barred else None, Stamp(*rank) if rank else None, is_given)
+
+
+def _holder_to_item(holder: Holder) -> list[Any]:
+    rank = [holder.rank.at, holder.rank.event_id] if holder.rank else None
+    return [holder.person_id, str(holder.barred) if holder.barred else None, rank, holder.is_given]
+
+
+def _waiting_to_item(waiting: Waiting) -> dict[str, Any]:
+    return {
+        "address_id": waiting.address_id,
+        "source_id": waiting.source_id,
+        "person_id": waiting.person_id,
+        "rank": [waiting.rank.at, waiting.rank.event_id],
+    }
+
+
+def _read_waiting(item: dict[str, Any]) -> Waiting:
+    return Waiting(item["address_id"], item["source_id"], item["person_id"], Stamp(*item["rank"]))
 
 
 def put_address(hub_id: str, address: Address) -> dynamo.Action:
@@ -171,10 +198,7 @@ def put_address(hub_id: str, address: Address) -> dynamo.Action:
         "pk": address_pk(hub_id, address.address_id),
         "sk": "-",
         "rev": address.rev + 1,
-        "holders": {
-            source_id: [holder.person_id, str(holder.barred) if holder.barred else None]
-            for source_id, holder in address.holders.items()
-        },
+        "holders": {source_id: _holder_to_item(holder) for source_id, holder in address.holders.items()},
         "erased": address.erased,
     }
     if address.member_id:
@@ -183,11 +207,45 @@ def put_address(hub_id: str, address: Address) -> dynamo.Action:
         item["barred"] = str(address.barred)
     if address.suppressed:
         item["suppressed"] = address.suppressed
-    if address.waiting:
-        item["waiting"] = dict(address.waiting)
+    if address.formers:
+        item["formers"] = {person_id: str(barred) for person_id, barred in address.formers.items()}
+    if address.is_loose:
+        item["is_loose"] = True
     if address.rev == 0:
         return dynamo.put_action(TABLE, item, "attribute_not_exists(#pk)")
     return dynamo.put_action(TABLE, item, "#rev = :rev", {"rev": address.rev})
+
+
+def put_waiting(hub_id: str, waiting: Waiting) -> dynamo.Action:
+    """Return the write that lists somebody as waiting at an address.
+
+    In the same transaction the address must be written, so that whoever gives it up just then looks again.
+    """
+    item = {
+        "pk": address_pk(hub_id, waiting.address_id),
+        "sk": waiting.key,
+        "by_hub_pk": f"{hub_id}#{shard_of(waiting.person_id)}",
+        "by_hub_sk": f"{waiting.rank.at}#{waiting.person_id}",
+        **_waiting_to_item(waiting),
+    }
+    return dynamo.put_action(TABLE, item)
+
+
+def drop_waiting(hub_id: str, waiting: Waiting) -> dynamo.Action:
+    """Return the write that takes somebody off the list of an address."""
+    return dynamo.delete_action(TABLE, address_pk(hub_id, waiting.address_id), waiting.key)
+
+
+def first_waiting(hub_id: str, address_id: str) -> tuple[Waiting, ...]:
+    """Return who waits for an address, read consistently: of each source the one whose turn it is."""
+    values = {"prefix": "W#"}
+    found: dict[str, Waiting] = {}
+    for item in dynamo.query_all(
+        TABLE, address_pk(hub_id, address_id), condition="begins_with(#sk, :prefix)", values=values, consistent=True
+    ):
+        waiting = _read_waiting(item)
+        found.setdefault(waiting.source_id, waiting)
+    return tuple(found.values())
 
 
 def check_person(hub_id: str, record: PersonRecord) -> dynamo.Action:

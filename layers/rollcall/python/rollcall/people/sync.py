@@ -18,9 +18,10 @@ from rollcall.invitations import store as invitations
 from rollcall.members import store as members
 from rollcall.members.projection import single_valued, view
 from rollcall.people import event_log, store
+from rollcall.people.addresses import rank_of
 from rollcall.people.decide import FUTURE, Decision, Known, decide
 from rollcall.people.ending import end_if_due
-from rollcall.people.merge import lift, merge
+from rollcall.people.merge import Said, lift, merge
 from rollcall.people.model import Address, EventState, Outcome, PersonRecord
 from rollcall.plans.messages import wake as announce
 from rollcall.privacy.emails import usable_email
@@ -30,9 +31,12 @@ from rollcall.runtime.observability import describe, log
 from rollcall.runtime.times import from_text, now, to_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rollcall.hubs.context import HubContext
     from rollcall.members.model import Hold
     from rollcall.people.events import DirectoryEvent
+    from rollcall.people.merge import Person
 
 TRIES = 6
 FAR_FUTURE = timedelta(hours=24)
@@ -111,12 +115,13 @@ def _look(hub_id: str, event: DirectoryEvent, ctx: HubContext) -> Known:
     person_id = ctx.key.person_id(event.source_id, event.external_id)
     stored = store.get_person(hub_id, person_id)
     record = stored or PersonRecord(person_id, lift(event))
-    if record.person.erased:
+    if record.person.erased or record.person.superseded_by:
         return Known(record, is_new=False, wanted=None, held=None, member=None, invitation=None)
-    email = usable_email(merge(record.person, event).text("email"))
+    merged = merge(record.person, event)
+    said = said_of(ctx, merged)
+    email = usable_email(merged.text("email"))
     wanted_id = ctx.key.address_id(email) if email else None
-    asked = [found for found in (record.address_id, wanted_id) if found]
-    addresses = store.get_addresses(hub_id, asked)
+    addresses = store.get_addresses(hub_id, dict.fromkeys(filter(None, [record.address_id, wanted_id, *said])))
     wanted = (addresses.get(wanted_id) or Address(wanted_id)) if wanted_id else None
     held = addresses.get(record.address_id) if record.address_id else None
     member_id = record.member_id or (wanted.member_id if wanted else None)
@@ -128,7 +133,34 @@ def _look(hub_id: str, event: DirectoryEvent, ctx: HubContext) -> Known:
         held=held,
         member=members.get_member(hub_id, member_id) if member_id else None,
         invitation=invitations.get_invitation(hub_id, invited.address_id) if invited else None,
+        said=said,
+        others=tuple(
+            addresses.get(name) or Address(name) for name in said if name not in {"", wanted_id, record.address_id}
+        ),
+        queue={
+            name: store.first_waiting(hub_id, name)
+            for name in (addresses if record.address_id != wanted_id or _is_overtaken(wanted, record, said) else ())
+        },
     )
+
+
+def said_of(ctx: HubContext, person: Person) -> dict[str, Said]:
+    """Return when each address was said of the person, by address id; empty text for none or an unusable one."""
+    found: dict[str, Said] = {}
+    for text, said in person.emails.items():
+        email = usable_email(text)
+        name = ctx.key.address_id(email) if email else ""
+        other = found.get(name, said)
+        found[name] = Said(min(said.first, other.first), max(said.last, other.last))
+    return found
+
+
+def _is_overtaken(address: Address | None, record: PersonRecord, said: Mapping[str, Said]) -> bool:
+    """Tell whether the person holds the address since later than we thought: somebody who waits may be first."""
+    holder = address.holders.get(record.person.source_id) if address else None
+    if address is None or holder is None or holder.rank is None or address.address_id not in said:
+        return False
+    return holder.person_id == record.person_id and rank_of(address.address_id, said) > holder.rank
 
 
 def _commit(
@@ -147,12 +179,16 @@ def _commit(
         actions.append(members.put_member(hub_id, decision.member, shown))
     if decision.invitation:
         actions.append(invitations.put_invitation(hub_id, decision.invitation))
-    at = now()
     actions += guarded
-    actions += [event_log.reopen_action(hub_id, event_id, at) for event_id in decision.reopen]
+    if decision.waited:
+        actions.append(store.drop_waiting(hub_id, decision.waited))
+    if decision.waits:
+        actions.append(store.put_waiting(hub_id, decision.waits))
+    at, reopen = now(), event_log.still_there(hub_id, decision.reopen)
+    actions += [event_log.reopen_action(hub_id, event_id, at) for event_id in reopen]
     dynamo.write(actions)
-    if decision.reopen:
-        _wake(hub_id, known.record.person.source_id, decision.reopen)
+    if reopen:
+        _wake(hub_id, known.record.person.source_id, reopen)
 
 
 def _wake(hub_id: str, source_id: str, event_ids: tuple[str, ...]) -> None:

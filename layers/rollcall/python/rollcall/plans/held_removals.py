@@ -19,9 +19,8 @@ from rollcall.members.model import RECENT, Member, Status
 from rollcall.members.model import Change as MemberChange
 from rollcall.members.projection import View, changed_its_mind, single_valued, view
 from rollcall.people import store as people
-from rollcall.people.decide import barred
+from rollcall.people.addresses import barred_as
 from rollcall.people.events import Stamp
-from rollcall.people.model import Holder
 from rollcall.plans import consequences, store
 from rollcall.plans.model import Change, Edit, Plan, Result
 from rollcall.runtime import dynamo
@@ -166,10 +165,13 @@ def _bar(hub_id: str, record: PersonRecord) -> list[dynamo.Action]:
     """Return the write that lets no mail go any more to the address of somebody who left."""
     if record.address_id is None:
         return []
+    source_id = record.person.source_id
     address = people.get_address(hub_id, record.address_id)
-    holder = Holder(record.person_id, barred(record.person))
-    holders = {**address.holders, record.person.source_id: holder}
-    return [people.put_address(hub_id, replace(address, holders=holders))] if holders != address.holders else []
+    holder = address.holders.get(source_id)
+    if holder is None or holder.person_id != record.person_id:
+        return []
+    gone = replace(address, holders={**address.holders, source_id: replace(holder, barred=barred_as(record.person))})
+    return [people.put_address(hub_id, gone)] if gone != address else []
 
 
 def _tallies(ctx: HubContext, plan: Plan) -> tuple[Tally, Tally]:
