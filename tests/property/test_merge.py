@@ -3,66 +3,52 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from rollcall.people.events import DirectoryEvent, Kind
-from rollcall.people.merge import DirectoryStatus, Person, join, lift, merge, tombstone
+from rollcall.people.merge import DirectoryStatus, join
 from tests.support.examples import examples
+from tests.support.histories import (
+    CHANCES,
+    FEATURES,
+    TIMES,
+    agrees_with_a_plain_reading,
+    any_order_gives_one_person,
+    count_orders,
+    erased_absorbs,
+    features,
+    histories,
+    restored_stays,
+    told,
+)
 
-TIMES = [f"2026-10-05T08:00:{second:02d}.000Z" for second in range(6)]
-NAMES = ["Location", "Team"]
-VALUES = st.one_of(st.none(), st.sampled_from(["London", "Toronto", "Łódź"]), st.just(("English", "Yoruba")))
-
-
-@st.composite
-def histories(draw: st.DrawFn) -> list[DirectoryEvent]:
-    """Draw up to eight events of one person: complete, partial, clears, group moves, leave, return, delete, re-add.
-
-    Times repeat on purpose; event ids do not, as the event log sees to it.
-    """
-    events = []
-    for number in range(draw(st.integers(1, 8))):
-        kind = draw(st.sampled_from(list(Kind)))
-        events.append(
-            DirectoryEvent(
-                event_id=f"{number:032x}",
-                source_id="source",
-                external_id="E-1",
-                kind=kind,
-                occurred_at=draw(st.sampled_from(TIMES)),
-                fields=draw(
-                    st.dictionaries(st.sampled_from(["email", "first_name"]), st.sampled_from(["a", "b", None]))
-                ),
-                attributes=draw(st.dictionaries(st.sampled_from(NAMES), VALUES)),
-                groups=draw(st.dictionaries(st.sampled_from(["mentors", "alumni"]), st.booleans())),
-                complete=draw(st.booleans()),
-                active=draw(st.sampled_from([None, True, False])) if kind is Kind.UPDATED else None,
-            )
-        )
-    return events
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
 
 
-def told(events: list[DirectoryEvent]) -> Person:
-    """Return the person after the events, in this order."""
-    person: Person | None = None
-    for event in events:
-        person = merge(person, event)
-    assert person is not None
-    return person
+def test_any_order_and_duplication_gives_one_person(figure: Callable[[str], None]) -> None:
+    """Histories of every kind, shuffled and repeated, end in one person each; it is counted what they were."""
+    counted: Counter[str] = Counter()
 
+    @settings(max_examples=examples(1_000), deadline=None)
+    @given(histories(), CHANCES)
+    def look(events: list[DirectoryEvent], chance: random.Random) -> None:
+        counted["histories"] += 1
+        counted["orders"] += count_orders(events)
+        counted.update(features(events))
+        any_order_gives_one_person(events, chance)
 
-@settings(max_examples=examples(1_000), deadline=None)
-@given(histories(), st.randoms(use_true_random=False))
-def test_any_order_and_duplication_gives_one_person(events: list[DirectoryEvent], random: object) -> None:
-    """Merging is commutative, associative and idempotent, so shuffled and repeated histories agree."""
-    expected = told(events)
-    shuffled = events + events
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert told(shuffled) == expected
+    look()
+    assert counted["histories"] >= examples(1_000)
+    rare = {name: counted[name] for name in FEATURES if counted[name] < counted["histories"] // 50}
+    assert not rare
+    figure(f"merge: {counted['histories']:,} histories in {counted['orders']:,} orders gave one state each")
 
 
 @settings(max_examples=examples(200), deadline=None)
@@ -78,36 +64,34 @@ def test_join_is_a_semilattice(
 
 
 @settings(max_examples=examples(200), deadline=None)
-@given(histories())
-def test_state_is_what_a_plain_reading_of_the_history_says(events: list[DirectoryEvent]) -> None:
+@given(histories(), CHANCES)
+def test_state_is_what_a_plain_reading_of_the_history_says(events: list[DirectoryEvent], chance: random.Random) -> None:
     """The merge agrees with a second, naive definition: sort by stamp, then replay as a person would by hand."""
-    ordered = sorted(events, key=lambda event: event.stamp)
-    record: dict[str, object] = {}
-    groups: dict[str, bool] = {}
-    for event in ordered:
-        if event.complete:
-            record = {}
-        record |= {f"f:{name}": value for name, value in event.fields.items()}
-        record |= {f"a:{name}": value for name, value in event.attributes.items()}
-        groups |= event.groups
-    person = told(events)
-    seen = {f"f:{name}": cell.value for name, cell in person.fields.items()}
-    seen |= {f"a:{name}": cell.value for name, cell in person.attributes.items()}
-    assert seen == record
-    assert {name for name, cell in person.groups.items() if cell.value} == {
-        name for name, inside in groups.items() if inside
-    }
+    agrees_with_a_plain_reading(events, chance)
 
 
 @settings(max_examples=examples(200), deadline=None)
-@given(histories())
-def test_erased_absorbs_everything(events: list[DirectoryEvent]) -> None:
+@given(histories(), CHANCES)
+def test_erased_absorbs_everything(events: list[DirectoryEvent], chance: random.Random) -> None:
     """Nothing that is said before or after an erasure changes the tombstone, and it holds nothing of the person."""
-    gone = tombstone(told(events))
-    for event in events:
-        assert merge(gone, event) == gone
-        assert join(lift(event), gone) == gone
-    assert (gone.external_id, gone.fields, gone.attributes, gone.groups) == ("", {}, {}, {})
+    erased_absorbs(events, chance)
+
+
+@settings(max_examples=examples(200), deadline=None)
+@given(histories(), CHANCES)
+def test_restored_person_is_not_deleted_again_by_what_was_known(
+    events: list[DirectoryEvent], chance: random.Random
+) -> None:
+    """Deletions that an admin took back stay taken back, however often and in whatever order they are told again."""
+    restored_stays(events, chance)
+
+
+@settings(max_examples=examples(50), deadline=None)
+@given(histories(most=5), CHANCES)
+def test_events_of_one_stamp_with_other_contents_agree_too(events: list[DirectoryEvent], chance: random.Random) -> None:
+    """Even events that bear one id and one time, which the event log never lets in, end the same in any order."""
+    twins = [replace(event, event_id="0" * 32, occurred_at=TIMES[0]) for event in events]
+    any_order_gives_one_person(twins, chance)
 
 
 @settings(max_examples=examples(200), deadline=None)
