@@ -15,12 +15,14 @@ from rollcall.people.model import EventState
 from rollcall.people.sync import apply_event
 from rollcall.runtime import dynamo
 from rollcall.runtime.times import to_text
-from tests.support.aws import stack
-from tests.support.faults import MODES, injected, until_quiet
+from tests.support.aws import empty, make_cold
+from tests.support.faults import MODES, until_quiet
 from tests.support.world import T0, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+pytestmark = pytest.mark.usefixtures("aws")
 
 MAYA = {"email": "maya@example.com", "first_name": "Maya", "last_name": "Okafor"}
 
@@ -63,38 +65,37 @@ SCENARIOS: dict[str, tuple[Callable[[World], None], Callable[[World], DirectoryE
 def _outcome(name: str, at: int, mode: str) -> tuple[dict[str, Any], int, list[str]]:
     """Run a scenario with one fault; return the final state, the number of settled events, and the calls made."""
     prepare, make = SCENARIOS[name]
-    with stack():
-        world = World(hub=_HUB).build()
-        prepare(world)
-        event = make(world)
-        world.record(event)
-        injector = until_quiet(lambda: _work(world, event), at=at, mode=mode)
-        logged = event_log.get_event(world.hub.hub_id, event.event_id)
-        assert logged is not None
-        return world.state(), int(logged.state is EventState.APPLIED), injector.calls
+    empty()
+    world = World().build()
+    prepare(world)
+    event = make(world)
+    world.record(event)
+    make_cold()
+    injector = until_quiet(lambda: _work(world, event), at=at, mode=mode)
+    logged = event_log.get_event(world.hub.hub_id, event.event_id)
+    assert logged is not None
+    return world.state(), int(logged.state is EventState.APPLIED), injector.calls
 
 
 def _work(world: World, event: DirectoryEvent) -> None:
     apply_event(world.hub.hub_id, event.event_id)
 
 
-_HUB = World().hub
-
-
 @pytest.mark.parametrize("name", list(SCENARIOS))
 def test_fault_at_every_call_ends_as_without(name: str) -> None:
     """Whatever call fails or dies, after redelivery the tables are the same and the event is settled once."""
-    _strike_every_call(name, ("lost_response", "throttle", "kill_after"))
+    strike_every_call(name, ("lost_response", "throttle", "kill_after"))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", list(SCENARIOS))
-def test_fault_of_every_mode_at_every_call_ends_as_without(name: str) -> None:
+def test_fault_of_every_mode_at_every_call_ends_as_without(name: str, figure: Callable[[str], None]) -> None:
     """The same with all seven modes."""
-    _strike_every_call(name, MODES)
+    figure(strike_every_call(name, MODES))
 
 
-def _strike_every_call(name: str, modes: tuple[str, ...]) -> None:
+def strike_every_call(name: str, modes: tuple[str, ...]) -> str:
+    """Strike every AWS call of a scenario in every mode; returns a sentence that says how many."""
     expected, settled, calls = _outcome(name, 0, "")
     assert settled == 1
     assert len(calls) >= 6
@@ -105,46 +106,4 @@ def _strike_every_call(name: str, modes: tuple[str, ...]) -> None:
             assert settled == 1, f"{mode} at call {at} ({calls[at - 1]})"
             assert state == expected, f"{mode} at call {at} ({calls[at - 1]})"
             runs += 1
-    print(f"{name}: {len(calls)} AWS calls, {runs} runs")
-
-
-def test_second_worker_at_every_call_loses_nothing() -> None:
-    """A second event of the same person, applied between any two calls of the first, is not overwritten."""
-    probe = _race(0)
-    assert probe[0] == {"Office": "Toronto", "Team": "North", "Grade": "Senior"}
-    for at in range(1, probe[1] + 1):
-        assert _race(at)[0] == probe[0], f"second worker before call {at}"
-
-
-def _race(at: int) -> tuple[dict[str, Any], int]:
-    from rollcall.people import store
-
-    with stack():
-        world = World(hub=_HUB).build()
-        _member(world)
-        one, two = (
-            world.event("two", 5, attributes={"Office": "Toronto"}),
-            world.event("three", 6, attributes={"Team": "North"}),
-        )
-        world.record(one)
-        world.record(two)
-        with injected() as injector:
-            plain = injector.before
-
-            def before(model: Any, params: Any, **rest: Any) -> None:
-                plain(model, params, **rest)
-                if len(injector.calls) == at:
-                    _work(world, two)
-
-            from rollcall.runtime import clients
-
-            for client in (clients.dynamodb(), clients.s3()):
-                client.meta.events.unregister("before-call", unique_id="rollcall-before")
-                client.meta.events.register("before-call", before, unique_id="rollcall-before")
-            _work(world, one)
-        calls = len(injector.calls)
-        _work(world, two)
-        person = store.get_person(world.hub.hub_id, world.person_id())
-        assert person is not None
-        assert world.shown(person.member_id or "")["segments"] == {"location": ["toronto"]}
-        return dict(person.person.values()), calls
+    return f"faults, {name}: {len(calls)} AWS calls, {runs} runs"

@@ -185,11 +185,15 @@ class World:
         return shown
 
     def state(self) -> dict[str, Any]:
-        """Return everything that must be the same however events came: no times of ours, no revisions, no causes."""
+        """Return everything that must be the same however events came: no times of ours, no revisions, no causes.
+
+        Nor the hub's id, so that hubs can be compared.
+        """
         found: dict[str, Any] = {}
         for table in ("PEOPLE_TABLE", "MEMBERS_TABLE", "INVITATIONS_TABLE"):
             for item in everything(table):
-                found[item["pk"] + item["sk"]] = _essence(item)
+                if item["pk"].startswith(self.hub.hub_id):
+                    found[item["pk"].removeprefix(self.hub.hub_id) + item["sk"]] = _essence(item)
         return found
 
 
@@ -205,6 +209,9 @@ VOLATILE = {
     "deleted_at",
     "due_sk",
     "by_hub_sk",
+    "by_hub_pk",
+    "by_name_pk",
+    "pk",
 }
 
 

@@ -1,0 +1,404 @@
+"""Two writers at once: the second commits between any two AWS calls of the first.
+
+A pair is right if the end is one that the two could have reached one after the other: then neither overwrote what the
+other did. Writers that meet in one base must change different things, so that either order holds both effects.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from rollcall.api.etags import retry
+from rollcall.hubs import context
+from rollcall.hubs.model import Admin
+from rollcall.invitations import api as invitations_api
+from rollcall.invitations import links
+from rollcall.invitations import store as invitations
+from rollcall.invitations.accept import accept, decline
+from rollcall.invitations.model import Invitation, InvitationStatus
+from rollcall.members import api as members_api
+from rollcall.members import recompute
+from rollcall.members.edits import ColumnEdit
+from rollcall.members.model import Change as MemberChange
+from rollcall.members.model import Member
+from rollcall.people.events import Kind
+from rollcall.people.sync import apply_event
+from rollcall.plans import invites, member_edits
+from rollcall.plans.model import Change, Plan, PlanKind, PlanState
+from rollcall.runtime import clients, dynamo
+from rollcall.runtime.errors import RollcallError, TransientError
+from rollcall.runtime.ids import SHARDS
+from rollcall.runtime.times import now, to_text
+from rollcall.segments import store as segments
+from rollcall.segments.model import Option
+from tests.support.aws import back_to, empty, snapshot
+from tests.support.world import RULES, SEGMENTS, T0, World, everything
+
+from rollcall.mapping.table import ProfileTarget, Rule  # isort: skip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rollcall.people.events import DirectoryEvent
+
+OTHER_SOURCE = "01JA0000000000000000000ZWE"
+MAYA = {"email": "maya@example.com", "first_name": "Maya", "last_name": "Okafor"}
+REFUSALS = frozenset({400, 404, 409, 410, 412})
+
+
+def every_place(calls: int) -> list[int]:
+    """Return the number of every call."""
+    return list(range(1, calls + 1))
+
+
+@contextmanager
+def second_at(at: int, second: Callable[[], None]) -> Iterator[list[str]]:
+    """Run with ``second`` carried out whole before the AWS call of that number; calls of the second do not count.
+
+    Yields the names of the calls of the first; number 0 is never reached, so nothing comes in between.
+    """
+    calls: list[str] = []
+    is_second = False
+
+    def before(model: Any, **_: Any) -> None:
+        nonlocal is_second
+        if is_second:
+            return
+        calls.append(model.name)
+        if len(calls) == at:
+            is_second = True
+            try:
+                second()
+            finally:
+                is_second = False
+
+    made = [clients.dynamodb(), clients.sqs(), clients.s3(), clients.secretsmanager()]
+    for client in made:
+        client.meta.events.register("before-call", before, unique_id="rollcall-second")
+    try:
+        yield calls
+    finally:
+        for client in made:
+            client.meta.events.unregister("before-call", unique_id="rollcall-second")
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Somebody who writes members or people.
+
+    Attributes
+    ----------
+    prepare
+        What must be there before: an event in the log, a source's person.
+    run
+        Writes. May be run again, as a queue or an impatient admin would.
+    event
+        The event it applies, if it does.
+    """
+
+    run: Callable[[World], object]
+    prepare: Callable[[World], object] = lambda _: None
+    event: Callable[[World], DirectoryEvent] | None = None
+
+
+def _event(make: Callable[[World], DirectoryEvent]) -> Writer:
+    def run(world: World) -> None:
+        apply_event(world.hub.hub_id, make(world).event_id)
+
+    return Writer(run, lambda world: world.record(make(world)), make)
+
+
+def _patch(**body: Any) -> Writer:
+    def run(world: World) -> str:
+        def change() -> Member:
+            ctx = context.load(world.hub.hub_id)
+            member = members_api.existing(ctx, member_id(world))
+            return members_api._edit(ctx, member, members_api.MemberEdit(**body), _admin(world))
+
+        return _told(lambda: retry(change))
+
+    return Writer(run)
+
+
+def _admin(world: World) -> Admin:
+    return Admin("subject-of-ada", "ada.admin@example.com", frozenset({f"{world.hub.hub_id}:admin"}))
+
+
+def _told(ask: Callable[[], object]) -> str:
+    """Return what the route answers: ``done``, or the code of a refusal. The router itself takes one call at a time."""
+    try:
+        ask()
+    except RollcallError as exc:
+        if exc.status not in REFUSALS:
+            raise
+        return exc.code
+    return "done"
+
+
+def _plan(world: World, kind: PlanKind) -> Plan:
+    return Plan(
+        plan_id=f"plan-{kind}",
+        hub_id=world.hub.hub_id,
+        kind=kind,
+        state=PlanState.APPLYING,
+        upload_id="upload",
+        created_by="subject-of-ada",
+        email="ada.admin@example.com",
+        created_at=to_text(T0),
+        approved_by="subject-of-ada",
+    )
+
+
+def _edits(*edits: ColumnEdit) -> Writer:
+    def run(world: World) -> str:
+        data = {"edits": [[edit.column, list(edit.old), list(edit.new), edit.seen] for edit in edits]}
+        change = Change(1, "edit", todo=True, kind="member", subject=member_id(world), data=data, id="00001-0001")
+        ctx = context.load(world.hub.hub_id)
+        return member_edits.apply_change(ctx, _plan(world, PlanKind.MEMBER_EDITS), change).outcome
+
+    return Writer(run)
+
+
+def _recompute_all(world: World, cause: str) -> None:
+    hub_id = world.hub.hub_id
+    for shard in range(SHARDS):
+        recompute.recompute_shard(context.load(hub_id), shard, MemberChange(cause, "subject-of-ada", to_text(now())))
+
+
+NEW_RULES = (*RULES, Rule("Team", "North", ProfileTarget("Team", "Northerners"), 8))
+
+
+def _publish(world: World) -> None:
+    if context.load(world.hub.hub_id).table.version == 1:
+        world.publish(2, NEW_RULES)
+    _recompute_all(world, "plan:mapping")
+
+
+def _add_option(world: World) -> None:
+    ctx = context.load(world.hub.hub_id)
+    if ctx.catalogue_version == 1:
+        languages = SEGMENTS[1]
+        more = replace(languages, options=(*languages.options, Option("yo", "Yoruba")))
+        segments.change_catalogue(world.hub.hub_id, 1, [], [more])
+    _recompute_all(world, "catalogue:2")
+
+
+def member_id(world: World) -> str:
+    """Return the id of Maya's member, whether there is one yet or not."""
+    return context.load(world.hub.hub_id).key.member_id(world.address_id(MAYA["email"]), 1)
+
+
+def _known(world: World) -> None:
+    said: dict[str, Any] = {"Office": "London", "Grade": "Senior", "Team": "North", "Languages": ("English", "Yoruba")}
+    world.tell(world.event("one", 0, Kind.ADDED, fields=MAYA, attributes=said))
+
+
+def _member(world: World) -> None:
+    _known(world)
+    world.enrol(roles=("mentee",))
+
+
+def _invited(world: World) -> None:
+    _known(world)
+    invitation = Invitation(
+        address_id=world.address_id(MAYA["email"]),
+        epoch=1,
+        status=InvitationStatus.SENT,
+        email=MAYA["email"],
+        roles=("mentee",),
+        created_at=to_text(T0),
+        expires_at="2999-01-01T00:00:00.000Z",
+        plan_id="plan-before",
+    )
+    dynamo.write([invitations.put_invitation(world.hub.hub_id, invitation)])
+
+
+def _press(answer: Callable[[str], Any]) -> Writer:
+    def run(world: World) -> str:
+        hub_id, address_id = world.hub.hub_id, world.address_id(MAYA["email"])
+        return str(answer(links.make_token(context.load(hub_id).key, hub_id, address_id, 1)).state)
+
+    return Writer(run)
+
+
+def _revoke(world: World) -> str:
+    hub_id, address_id = world.hub.hub_id, world.address_id(MAYA["email"])
+    return _told(lambda: invitations_api._revoke(hub_id, invitations_api._existing(hub_id, address_id)))
+
+
+def _invite_again(world: World) -> str:
+    data = {"email": MAYA["email"], "first_name": "", "last_name": "", "language": "en", "roles": [], "segments": {}}
+    subject = world.address_id(MAYA["email"])
+    change = Change(1, "invite", todo=True, kind="invitation", subject=subject, data=data, id="00001-0001")
+    return invites.apply_change(context.load(world.hub.hub_id), _plan(world, PlanKind.INVITES), change).outcome
+
+
+def _other_person(world: World) -> DirectoryEvent:
+    said: dict[str, Any] = {"fields": {"email": MAYA["email"]}, "attributes": {"Languages": "French"}}
+    return replace(world.event("other", 3, Kind.ADDED, "X-7", **said), source_id=OTHER_SOURCE)
+
+
+def _somebody_else(world: World) -> DirectoryEvent:
+    return world.event("else", 9, Kind.ADDED, "E-2", fields={"email": MAYA["email"], "first_name": "Mika"})
+
+
+EVENTS = {
+    "event_office": _event(lambda world: world.event("office", 5, attributes={"Office": "Toronto"})),
+    "event_title": _event(lambda world: world.event("title", 6, attributes={"Job title": "Lead"})),
+    "event_address": _event(lambda world: world.event("address", 7, fields={"email": "maya.o@example.com"})),
+    "event_left": _event(lambda world: world.event("left", 8, Kind.DEACTIVATED)),
+    "event_deleted": _event(lambda world: world.event("gone", 9, Kind.DELETED)),
+    "event_other_source": _event(_other_person),
+    "event_wants_address": _event(_somebody_else),
+}
+RULE_CHANGES = {"publish": Writer(_publish), "add_option": Writer(_add_option)}
+BASES: dict[str, tuple[Callable[[World], None], dict[str, Writer]]] = {
+    "member": (
+        _member,
+        EVENTS
+        | RULE_CHANGES
+        | {
+            "patch_roles": _patch(roles=["Mentor"]),
+            "patch_hobby": _patch(profile={"Hobby": "Sailing"}),
+            "patch_city": _patch(profile={"City": "Oslo"}),
+            "plan_edit": _edits(ColumnEdit("profile:Pronouns", (), ("she",))),
+            "plan_suspend": _edits(ColumnEdit("status", ("active",), ("inactive",))),
+        },
+    ),
+    "invited": (
+        _invited,
+        EVENTS
+        | RULE_CHANGES
+        | {
+            "accept": _press(accept),
+            "decline": _press(decline),
+            "revoke": Writer(_revoke),
+            "invite_again": Writer(_invite_again),
+        },
+    ),
+}
+PAIRS = [(base, one, two) for base, (_, writers) in BASES.items() for one in writers for two in writers if one != two]
+PAIRS += [("invited", "accept", "accept"), ("member", "patch_roles", "patch_roles")]
+
+
+class Races:
+    """Races on one emulated stack: what a base needs is made once, and put back before every race."""
+
+    def __init__(self) -> None:
+        self._bases: dict[str, tuple[World, dict[str, Any]]] = {}
+        self._serial: dict[tuple[str, str, str], tuple[dict[str, Any], list[str]]] = {}
+
+    def _begin(self, base: str) -> World:
+        if base not in self._bases:
+            prepare, writers = BASES[base]
+            empty()
+            world = World().build()
+            prepare(world)
+            for writer in writers.values():
+                writer.prepare(world)
+            self._bases[base] = world, snapshot()
+        world, kept = self._bases[base]
+        back_to(kept)
+        return world
+
+    def race(self, base: str, one: str, two: str, at: int) -> tuple[dict[str, Any], list[str]]:
+        """Let ``two`` commit before call ``at`` of ``one``; 0: after it.
+
+        Returns
+        -------
+        The end state, once every queue has delivered again what was not done, and the calls of ``one``.
+        """
+        first, second = (BASES[base][1][name] for name in (one, two))
+        world = self._begin(base)
+        with patch("time.sleep"):
+            with second_at(at, lambda: _run(second, world)) as calls:
+                _run(first, world)
+            if at == 0:
+                _run(second, world)
+            _settle(world, {_event_id(writer, world) for writer in (first, second)})
+        return _plain(world), calls
+
+    def untouched(self, base: str) -> dict[str, Any]:
+        """Return what lies there before anybody writes."""
+        return _plain(self._begin(base))
+
+    def alone(self, base: str, name: str) -> dict[str, Any]:
+        """Return the end of one writer alone."""
+        world = self._begin(base)
+        writer = BASES[base][1][name]
+        _run(writer, world)
+        _settle(world, {_event_id(writer, world)})
+        return _plain(world)
+
+    def serial(self, base: str, one: str, two: str) -> tuple[dict[str, Any], list[str]]:
+        """Return the end of ``two`` after ``one``, and the calls of ``one``."""
+        key = base, one, two
+        if key not in self._serial:
+            self._serial[key] = self.race(*key, 0)
+        return self._serial[key]
+
+    def check(self, base: str, one: str, two: str, places: Callable[[int], list[int]] = every_place) -> int:
+        """Try a pair with the second at the places, given the number of calls of the first; returns how many races.
+
+        Raises
+        ------
+        AssertionError
+            If the end is none of the two that come of one after the other.
+        """
+        ends = [self.serial(base, one, two)[0], self.serial(base, two, one)[0]]
+        calls = self.serial(base, one, two)[1]
+        tried = places(len(calls))
+        for at in tried:
+            end, _ = self.race(base, one, two, at)
+            where = f"{two} before call {at} of {one} ({calls[at - 1]}) in {base}"
+            assert end in ends, f"{where}: {difference(end, ends[0])} and {difference(end, ends[1])}"
+        return len(tried)
+
+
+def _run(writer: Writer, world: World) -> None:
+    for attempt in range(3):
+        try:
+            writer.run(world)
+        except TransientError:
+            if attempt == 2:
+                raise
+        else:
+            return
+
+
+def _settle(world: World, mine: set[str | None]) -> None:
+    """Apply events of the race that are new, or were made new again, as their messages would."""
+    for _ in range(4):
+        found = [item for item in everything("EVENTS_TABLE") if item["state"] == "new" and item["event_id"] in mine]
+        for item in found:
+            apply_event(world.hub.hub_id, item["event_id"])
+        if not found:
+            return
+
+
+def _event_id(writer: Writer, world: World) -> str | None:
+    return writer.event(world).event_id if writer.event else None
+
+
+def _plain(world: World) -> dict[str, Any]:
+    """Return the end state without times of ours, and what became of the events."""
+    found = world.state()
+    for item in found.values():
+        item["suspended"] = bool(item.get("suspended"))
+        for name in ("waiting", "expires_at", "due_sk"):
+            item.pop(name, None)
+    return found | {"held": sorted(item["event_id"] for item in everything("EVENTS_TABLE") if item["state"] == "held")}
+
+
+def difference(one: Any, other: Any, place: str = "") -> list[str]:
+    """Return what differs between two states, place by place."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return [
+            line
+            for key in sorted(one.keys() | other.keys())
+            for line in difference(one.get(key), other.get(key), f"{place}/{key}")
+        ]
+    return [] if one == other else [f"{place}: {one!r} is not {other!r}"]
