@@ -6,6 +6,8 @@ call Rollcall makes (SES API v2, ``POST /v2/email/outbound-emails``, REST-JSON a
 - writes each mail as ``<dir>/0001-maya.okafor@example.com.eml``, numbered in order of arrival,
 - lists them at ``GET /messages`` (and in ``<dir>/index.json``),
 - puts the SES events of each mail on the delivery-events queue named in the state file,
+- keeps a suppression list: a bounce or complaint puts an address on it (``GET /suppressed``), the call
+  DeleteSuppressedDestination takes it off,
 - fails on demand: ``POST /faults {"mode": "throttle", "count": 2, "to": "maya.okafor@example.com"}``.
 
 Fault modes: ``throttle`` (429), ``500``, ``reject`` (400 MessageRejected), ``timeout`` (no answer, nothing sent),
@@ -41,6 +43,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
+from urllib.parse import unquote
 
 ACCOUNT = "000000000000"
 MODES = ("throttle", "500", "timeout", "lost_response", "reject", "bounce", "complaint")
@@ -89,6 +92,7 @@ class Recorder:
     lock: threading.Lock = field(default_factory=threading.Lock)
     index: list[dict[str, Any]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    suppressed: set[str] = field(default_factory=set)
     events: queue.Queue[tuple[str, dict[str, Any]]] = field(default_factory=queue.Queue)
 
     def __post_init__(self) -> None:
@@ -356,13 +360,16 @@ class Handler(BaseHTTPRequestHandler):
     recorder: ClassVar[Recorder]
 
     def do_GET(self) -> None:
-        """``/health``, ``/messages`` (all mails, oldest first), ``/messages/<file>`` (the mail itself), ``/faults``."""
+        """``/health``, ``/messages`` (all mails, oldest first), ``/suppressed`` and ``/faults``."""
         recorder = self.recorder
         if self.path == "/health":
             self._answer(HTTPStatus.OK, {"status": "ok"})
         elif self.path == "/messages":
             with recorder.lock:
                 self._answer(HTTPStatus.OK, {"messages": recorder.index})
+        elif self.path == "/suppressed":
+            with recorder.lock:
+                self._answer(HTTPStatus.OK, {"suppressed": sorted(recorder.suppressed)})
         elif self.path == "/faults":
             with recorder.lock:
                 armed = [{"mode": f.mode, "count": f.left, "to": f.to} for f in recorder.faults]
@@ -401,6 +408,9 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         entry = self.recorder.keep(request)
+        if mode in {"bounce", "complaint"}:
+            with self.recorder.lock:
+                self.recorder.suppressed |= {_bare_address(one).lower() for one in _recipients(request)}
         last = {"bounce": ["Send", "Bounce"], "complaint": ["Send", "Delivery", "Complaint"]}
         self.recorder.publish(entry, last.get(mode or "", ["Send", "Delivery"]))
         _say(f"mail {entry['file']}")
@@ -408,6 +418,18 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self._answer(HTTPStatus.OK, {"MessageId": entry["message_id"]})
+
+    def do_DELETE(self) -> None:
+        """DeleteSuppressedDestination: takes an address off the suppression list, where bounces put it."""
+        start = "/v2/email/suppression/addresses/"
+        address = unquote(self.path.removeprefix(start)).lower()
+        with self.recorder.lock:
+            is_known = self.path.startswith(start) and address in self.recorder.suppressed
+            self.recorder.suppressed.discard(address)
+        if is_known:
+            self._answer(HTTPStatus.OK, {})
+        else:
+            self._fail(SesError("NotFoundException", HTTPStatus.NOT_FOUND, "The address is not on the list."))
 
     def _arm(self, body: dict[str, Any]) -> None:
         mode, count, to = body.get("mode"), body.get("count", 1), body.get("to")

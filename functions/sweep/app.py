@@ -18,6 +18,7 @@ require(
     "PLAN_PARTS_QUEUE_URL",
     "EXPORTS_QUEUE_URL",
     "EMAILS_QUEUE_URL",
+    "ERASURES_QUEUE_URL",
 )
 
 

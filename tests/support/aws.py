@@ -7,6 +7,7 @@ import os
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
-QUEUES = ("DIRECTORY_EVENTS", "EXPORTS", "PLAN_PARTS", "EMAILS", "UPLOADS")
+QUEUES = ("DIRECTORY_EVENTS", "EXPORTS", "PLAN_PARTS", "EMAILS", "UPLOADS", "ERASURES")
+LEDGER = "test-ledger"
 REGION = "eu-west-1"
 
 
@@ -52,6 +54,15 @@ def _create_table(name: str, properties: dict[str, Any]) -> None:
         if part in properties:
             request[part] = properties[part]
     clients.dynamodb().create_table(**request)
+
+
+def _forget_suppressed() -> None:
+    """Let SES say that an address is not on its suppression list; moto does not know the call."""
+
+    def answer(**_: Any) -> Any:
+        return SimpleNamespace(status_code=200), {"ResponseMetadata": {"HTTPStatusCode": 200}}
+
+    clients.sesv2().meta.events.register("before-call.sesv2.DeleteSuppressedDestination", answer)
 
 
 def forget() -> None:
@@ -137,10 +148,13 @@ def stack() -> Iterator[None]:
             clients.s3().create_bucket(
                 Bucket="test-files", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
             )
+            clients.s3().create_bucket(Bucket=LEDGER, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+            _forget_suppressed()
             clients.s3().put_bucket_versioning(Bucket="test-files", VersioningConfiguration={"Status": "Enabled"})
             secret = clients.secretsmanager().create_secret(Name="test-secret", SecretString="0" * 64)
             os.environ |= {
                 "FILES_BUCKET": "test-files",
+                "LEDGER_BUCKET": LEDGER,
                 "STACK_SECRET_ARN": secret["ARN"],
                 "SOURCE_SECRETS_PREFIX": "test/sources",
                 "KMS_KEY_ARN": "alias/test",

@@ -25,6 +25,7 @@ from rollcall.mapping import api as mapping
 from rollcall.members import api as members
 from rollcall.people import api as people
 from rollcall.plans import api as plans
+from rollcall.privacy import api as privacy
 from rollcall.runtime.errors import Fault, MalformedError, RollcallError
 from rollcall.runtime.observability import describe, log
 from rollcall.segments import api as segments
@@ -36,7 +37,20 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler.api_gateway import ResponseBuilder, Route
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-CAPABILITIES = (hubs, sources, people, members, segments, mapping, exports, uploads, plans, invitations, activity)
+CAPABILITIES = (
+    hubs,
+    sources,
+    people,
+    members,
+    segments,
+    mapping,
+    exports,
+    uploads,
+    plans,
+    invitations,
+    activity,
+    privacy,
+)
 
 
 class AdminResolver(APIGatewayHttpResolver):

@@ -7,7 +7,7 @@ import io
 import json
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -61,17 +61,28 @@ def open_object(bucket: str, key: str, version_id: str | None = None) -> BinaryI
 
 
 def put_stream(
-    bucket: str, key: str, chunks: Iterable[bytes], *, content_type: str = "application/octet-stream"
+    bucket: str,
+    key: str,
+    chunks: Iterable[bytes],
+    *,
+    content_type: str = "application/octet-stream",
+    if_match: str = "",
 ) -> Stored:
     """Write an object from chunks of any size; memory holds one part of 8 MiB. Nothing is there until all is.
+
+    Parameters
+    ----------
+    if_match
+        Write only if the object that lies there still has this ETag.
 
     Raises
     ------
     TransientError
-        If the bucket could not be reached; nothing is left behind then. What ``chunks`` raises comes through.
+        If the bucket could not be reached, or another object lies there now; nothing is left behind then. What
+        ``chunks`` raises comes through.
     """
     try:
-        return _put(bucket, key, chunks, content_type)
+        return _put(bucket, key, chunks, content_type, {"IfMatch": if_match} if if_match else {})
     except (ClientError, BotoCoreError) as exc:
         raise TransientError from exc
 
@@ -82,7 +93,7 @@ def json_lines(items: Iterable[Mapping[str, object]]) -> Iterator[bytes]:
         yield json.dumps(item, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
-def _put(bucket: str, key: str, chunks: Iterable[bytes], content_type: str) -> Stored:
+def _put(bucket: str, key: str, chunks: Iterable[bytes], content_type: str, condition: Any) -> Stored:  # noqa: ANN401 - keywords of the API
     hasher = hashlib.sha256()
     size = 0
     parts = _parts(chunks)
@@ -90,7 +101,7 @@ def _put(bucket: str, key: str, chunks: Iterable[bytes], content_type: str) -> S
     second = next(parts, None)
     if second is None:
         hasher.update(first)
-        put = clients.s3().put_object(Bucket=bucket, Key=key, Body=first, ContentType=content_type)
+        put = clients.s3().put_object(Bucket=bucket, Key=key, Body=first, ContentType=content_type, **condition)
         return Stored(len(first), hasher.hexdigest(), put.get("VersionId", ""))
     s3 = clients.s3()
     upload_id = s3.create_multipart_upload(Bucket=bucket, Key=key, ContentType=content_type)["UploadId"]
@@ -102,7 +113,7 @@ def _put(bucket: str, key: str, chunks: Iterable[bytes], content_type: str) -> S
             answer = s3.upload_part(Bucket=bucket, Key=key, UploadId=upload_id, PartNumber=number, Body=part)
             done.append({"PartNumber": number, "ETag": answer["ETag"]})
         ended = s3.complete_multipart_upload(
-            Bucket=bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": done}
+            Bucket=bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": done}, **condition
         )
     except BaseException:
         with suppress(ClientError, BotoCoreError):  # the bucket's life-cycle rule takes what stays

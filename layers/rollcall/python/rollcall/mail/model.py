@@ -163,6 +163,8 @@ class Mail:
         if self.attachment:
             name, content_type = self.attachment.filename, self.attachment.content_type
             item["attachment"] = {"key": self.attachment.key, "filename": name, "content_type": content_type}
+        if self.address_id and self.to:
+            item |= {"by_address_pk": f"{self.hub_id}#{self.address_id}", "by_address_sk": self.mail_id}
         look = self.due_at()
         if look:
             item |= {"due_pk": due_shard(self.mail_id), "due_sk": to_text(look)}

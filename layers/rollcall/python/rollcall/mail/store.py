@@ -41,7 +41,7 @@ _CLAIM_TRIES = 5
 _MAY_BE_WRITTEN_TO = (
     "(attribute_not_exists(#barred) OR #barred = :none) AND (attribute_not_exists(#suppressed) OR #suppressed = :none)"
 )
-_SETTLE = " REMOVE #to, #params, #lease, #claim_id, #due_pk, #due_sk"
+_SETTLE = " REMOVE #to, #params, #lease, #claim_id, #due_pk, #due_sk, #by_address_pk, #by_address_sk"
 
 
 def put_action(mail: Mail) -> dynamo.Action:
@@ -56,6 +56,25 @@ def get(hub_id: str, mail_id: str) -> Mail | None:
     """Return a mail of the hub, or nothing."""
     item = dynamo.get(TABLE, mail_key(hub_id, mail_id))
     return Mail.from_item(item) if item else None
+
+
+def to_address(hub_id: str, address_id: str) -> list[str]:
+    """Return the keys of the mails to an address that still hold it, or anything else of whom they go to."""
+    return [item["pk"] for item in dynamo.query_all(TABLE, f"{hub_id}#{address_id}", index="by_address")]
+
+
+def forget_action(key: str) -> dynamo.Action:
+    """Return the write that takes address and contents out of a mail, on condition that it holds them.
+
+    One that waits is cancelled when its turn comes: its address is barred. One that is being sent settles as it does.
+    """
+    return dynamo.update_action(
+        TABLE,
+        key,
+        "-",
+        "REMOVE #to, #params, #attachment, #by_address_pk, #by_address_sk",
+        condition="attribute_exists(#by_address_pk)",
+    )
 
 
 def list_due(shard: str, now: datetime, limit: int = 200) -> list[tuple[str, str]]:

@@ -23,6 +23,7 @@ from rollcall.members.edits import PROFILE, SEGMENT, ColumnEdit, current_values,
 from rollcall.members.model import Change, Member, Status
 from rollcall.members.projection import View, single_valued, view
 from rollcall.people import store as people
+from rollcall.people.schedule import purge_at
 from rollcall.privacy.emails import usable_email
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import ConflictError, Fault, MalformedError, NotFoundError, RefusedError
@@ -58,6 +59,8 @@ class MemberShown(Shown):
     segments: dict[str, list[str]]
     profile: dict[str, str]
     provenance: dict[str, list[str]]
+    deleted_at: str | None = None
+    purge_at: str | None = None
 
 
 class MemberEdit(Given):
@@ -94,7 +97,7 @@ def list_members(  # noqa: PLR0917 - query parameters, given by name
     hub_id: str,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = "",
-    status: Annotated[Status | None, Query(description="`active` or `inactive`.")] = None,
+    status: Annotated[Status | None, Query(description="`deleted` needs the privacy permission.")] = None,
     role: Annotated[str, Query(max_length=200, description="Label of a role.")] = "",
     q: Annotated[str, Query(max_length=254, description="A whole e-mail address, or how the last name begins.")] = "",
 ) -> Listed[MemberShown]:
@@ -102,10 +105,14 @@ def list_members(  # noqa: PLR0917 - query parameters, given by name
     admin = auth.caller(router.current_event.raw_event)
     ctx = context.load(hub_id)
     permissions = admin.permissions(hub_id)
+    if status is Status.DELETED:
+        auth.demand(admin, hub_id, Permission.PRIVACY)
+        found, following = store.list_deleted(hub_id, limit=limit, cursor=from_cursor(cursor))
+        return Listed[MemberShown](items=_show_deleted(ctx, found, permissions), next_cursor=to_cursor(following))
     wanted = _read_filter(ctx, permissions, status, role)
     if "@" in q:
-        found = _by_email(ctx, q)
-        shown = [_view(ctx, found)] if found else []
+        one_member = _by_email(ctx, q)
+        shown = [view_of(ctx, one_member)] if one_member else []
         shown = [one for one in shown if one.status is not Status.DELETED and wanted.keeps(one)]
         return Listed[MemberShown](items=[show(ctx, one, permissions) for one in shown], next_cursor=None)
     position = from_cursor(cursor)
@@ -125,7 +132,7 @@ def get_member(hub_id: str, member_id: str) -> MemberShown:
     """Return a member. Deleted ones are gone at once."""
     admin = auth.caller(router.current_event.raw_event)
     ctx = context.load(hub_id)
-    return show(ctx, _view(ctx, existing(ctx, member_id)), admin.permissions(hub_id))
+    return show(ctx, view_of(ctx, existing(ctx, member_id)), admin.permissions(hub_id))
 
 
 @router.patch("/hubs/<hub_id>/members/<member_id>", summary="Edit a member by hand", tags=["Members"])
@@ -140,7 +147,7 @@ def patch_member(hub_id: str, member_id: str, body: MemberEdit) -> MemberShown:
         return ctx, _edit(ctx, member, body, admin)
 
     ctx, member = retry(change)
-    return show(ctx, _view(ctx, member), admin.permissions(hub_id))
+    return show(ctx, view_of(ctx, member), admin.permissions(hub_id))
 
 
 def existing(ctx: HubContext, member_id: str) -> Member:
@@ -152,7 +159,7 @@ def existing(ctx: HubContext, member_id: str) -> Member:
         If there is none.
     """
     member = store.get_member(ctx.hub.hub_id, member_id) if is_hash(member_id) else None
-    if member is None or _view(ctx, member).status is Status.DELETED:
+    if member is None or view_of(ctx, member).status is Status.DELETED:
         raise NotFoundError
     return member
 
@@ -189,7 +196,25 @@ def show(ctx: HubContext, shown: View, permissions: Collection[Permission]) -> M
     )
 
 
-def _view(ctx: HubContext, member: Member) -> View:
+def _show_deleted(ctx: HubContext, listed: list[Member], permissions: Collection[Permission]) -> list[MemberShown]:
+    """Return deleted members with the time of their deletion and of their purge; restored and purged ones left out."""
+    current = store.get_members(ctx.hub.hub_id, [member.member_id for member in listed])
+    asked = [part.person_id for member in current.values() for part in member.slices.values()]
+    records = people.get_persons(ctx.hub.hub_id, asked)
+    shown: list[MemberShown] = []
+    for member in (current[one.member_id] for one in listed if one.member_id in current):
+        seen = view_of(ctx, member)
+        if seen.status is not Status.DELETED:
+            continue
+        own = [records[part.person_id] for part in member.slices.values() if part.person_id in records]
+        since = min((record.deleted_at for record in own if record.deleted_at), default="")
+        times = {"deleted_at": since, "purge_at": purge_at(since, ctx.hub)} if since else {}
+        shown.append(show(ctx, seen, permissions).model_copy(update=times))
+    return shown
+
+
+def view_of(ctx: HubContext, member: Member) -> View:
+    """Return a member as shown, of whatever status."""
     return view(member, ctx.hub, single_valued(ctx.catalogue))
 
 
@@ -204,12 +229,12 @@ def _fetch(ctx: HubContext, size: int, start: str, prefix: str) -> tuple[list[Vi
     current = store.get_members(hub_id, [member.member_id for member in listed])
     views: list[View] = []
     for member in listed:
-        as_listed = _view(ctx, member)
+        as_listed = view_of(ctx, member)
         name = people.sort_name(as_listed.first_name, as_listed.last_name, member.member_id)
         if prefix and not name.startswith(prefix):
             following = None
             continue
-        shown = _view(ctx, current[member.member_id]) if member.member_id in current else as_listed
+        shown = view_of(ctx, current[member.member_id]) if member.member_id in current else as_listed
         if member.member_id in current and shown.status is not Status.DELETED:
             views.append(shown)
     return views, following
@@ -263,7 +288,7 @@ def _edit(ctx: HubContext, member: Member, body: MemberEdit, admin: Admin) -> Me
         raise RefusedError(detail, code="owned_by_directory")
     edited = replace(edited, change=Change("admin", admin.subject, at))
     try:
-        dynamo.write([store.put_member(ctx.hub.hub_id, edited, _view(ctx, edited))])
+        dynamo.write([store.put_member(ctx.hub.hub_id, edited, view_of(ctx, edited))])
     except dynamo.ConditionFailedError as exc:
         raise ConflictError from exc
     return edited

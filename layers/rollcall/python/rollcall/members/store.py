@@ -40,8 +40,8 @@ def get_members(hub_id: str, member_ids: Iterable[str]) -> dict[str, Member]:
 def put_member(hub_id: str, member: Member, shown: View) -> dynamo.Action:
     """Return the write of a member, on condition that the stored revision is still ``member.rev``.
 
-    What is shown is stored beside the parts it is made of, for lists and for the activity. Deleted members leave the
-    lists.
+    What is shown is stored beside the parts it is made of, for lists and for the activity. Deleted members have a list
+    of their own.
 
     Raises
     ------
@@ -64,9 +64,9 @@ def put_member(hub_id: str, member: Member, shown: View) -> dynamo.Action:
             "profile": dict(shown.profile),
         },
     }
-    if shown.status is not Status.DELETED:
-        item["by_name_pk"] = f"{hub_id}#{shard_of(member.member_id)}"
-        item["by_name_sk"] = sort_name(shown.first_name, shown.last_name, member.member_id)
+    list_id = _deleted(hub_id) if shown.status is Status.DELETED else hub_id
+    item["by_name_pk"] = f"{list_id}#{shard_of(member.member_id)}"
+    item["by_name_sk"] = sort_name(shown.first_name, shown.last_name, member.member_id)
     if member.rev == 0:
         action = dynamo.put_action(TABLE, item, "attribute_not_exists(#pk)")
     else:
@@ -79,6 +79,16 @@ def all_members(hub_id: str) -> Iterator[Member]:
     for shard in range(SHARDS):
         for item in dynamo.query_all(TABLE, f"{hub_id}#{shard}", index="by_name"):
             yield member_from_item(item)
+
+
+def list_deleted(hub_id: str, *, limit: int, cursor: str = "") -> tuple[list[Member], str | None]:
+    """Return deleted members by name, and the cursor of the next page."""
+    items, next_cursor = lists.page(TABLE, _deleted(hub_id), "by_name", limit=limit, cursor=cursor)
+    return [member_from_item(item) for item in items], next_cursor
+
+
+def _deleted(hub_id: str) -> str:
+    return f"{hub_id}#deleted"
 
 
 def list_members(hub_id: str, *, limit: int, cursor: str = "") -> tuple[list[Member], str | None]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from rollcall.people import event_log, store
+from rollcall.people import event_log
 from rollcall.people.schedule import end_event
 from rollcall.runtime.errors import TransientError
 from rollcall.runtime.ids import digest
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
 
     from rollcall.hubs.model import Hub
     from rollcall.people.model import PersonRecord
-
-# The event has a sweeper of its own; this is for the case that it failed and somebody mends it.
-LOOK_AGAIN = timedelta(hours=1)
 
 
 def end_if_due(hub: Hub, record: PersonRecord, at: datetime) -> bool:
@@ -42,13 +38,3 @@ def end_if_due(hub: Hub, record: PersonRecord, at: datetime) -> bool:
         log.warning("wake_failed", **describe(exc), hub_id=hub.hub_id, source_id=event.source_id)
     log.info("end_date_reached", hub_id=hub.hub_id, person_id=record.person_id, event_id=event.event_id)
     return True
-
-
-def sweep_person(hub: Hub, person_id: str, at: datetime) -> bool:
-    """Look at a person whose time has come and put the next look off; returns whether an end date was over."""
-    record = store.get_person(hub.hub_id, person_id)
-    if record is None:
-        return False
-    is_over = end_if_due(hub, record, at)
-    store.look_later(hub.hub_id, record, at + LOOK_AGAIN)
-    return is_over

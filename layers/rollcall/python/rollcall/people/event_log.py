@@ -19,6 +19,7 @@ TABLE = "EVENTS_TABLE"
 QUEUE = "DIRECTORY_EVENTS_QUEUE_URL"
 DUE_SHARDS = 8
 FIRST_SWEEP = timedelta(minutes=1)
+ERASED = "erased"
 LONGEST_SWEEP = timedelta(hours=6)
 Recorded = Literal["new", "duplicate", "conflict"]
 
@@ -58,6 +59,8 @@ def record_event(
         }
         other.pop("due_pk", None)
         other.pop("due_sk", None)
+        if exc.old[0].get("erased"):
+            other.pop("event", None)  # whom it was about was erased: nothing is written down of them again
         dynamo.write([dynamo.put_action(TABLE, other)])
         return "conflict"
     return "new"
@@ -129,13 +132,16 @@ def from_item(item: dict[str, Any]) -> LoggedEvent:
 def settle_event(hub_id: str, event_id: str, outcome: Outcome, at: datetime, seen_round: int = 0) -> bool:
     """Write down what a new event did. Returns whether it was still new; a second settling changes nothing.
 
+    One about somebody who was erased loses what it said.
+
     An event that was made new again since it was read (``seen_round``) stays new: its outcome may be another one now.
     """
     action = dynamo.update_action(
         TABLE,
         pk(hub_id, event_id),
         "-",
-        "SET #state = :state, #reason = :reason, #detail = :detail, #settled_at = :at REMOVE #due_pk, #due_sk",
+        "SET #state = :state, #reason = :reason, #detail = :detail, #settled_at = :at, #erased = :erased "
+        "REMOVE #due_pk, #due_sk" + (", #event" if outcome.reason == ERASED else ""),
         condition="#state = :new AND (attribute_not_exists(#round) OR #round = :round)",
         values={
             "round": seen_round,
@@ -144,6 +150,7 @@ def settle_event(hub_id: str, event_id: str, outcome: Outcome, at: datetime, see
             "detail": outcome.detail,
             "at": to_text(at),
             "new": str(EventState.NEW),
+            "erased": outcome.reason == ERASED,
         },
     )
     try:
@@ -151,6 +158,22 @@ def settle_event(hub_id: str, event_id: str, outcome: Outcome, at: datetime, see
     except dynamo.ConditionFailedError:
         return False
     return True
+
+
+def forget_action(key: str, at: datetime) -> dynamo.Action:
+    """Return the write that takes away what an event said, on condition that it still says something.
+
+    That it came, when, and what became of it stays, so that a repetition is known for ever. One that was not applied
+    yet stays new: applying it finds that there is nothing to apply.
+    """
+    return dynamo.update_action(
+        TABLE,
+        key,
+        "-",
+        "SET #erased = :true, #erased_at = :at REMOVE #event",
+        condition="attribute_exists(#event)",
+        values={"true": True, "at": to_text(at)},
+    )
 
 
 def reopen_event(hub_id: str, event_id: str, at: datetime) -> None:
@@ -172,8 +195,9 @@ def reopen_action(hub_id: str, event_id: str, at: datetime) -> dynamo.Action:
         "-",
         "SET #state = :new, #reason = :reason, #detail = :detail, "
         "#due_pk = :due_pk, #due_sk = :due_sk, #sweeps = :zero, #round = if_not_exists(#round, :zero) + :one",
-        condition="attribute_exists(#event)",
+        condition="attribute_exists(#event) OR #erased = :true",
         values={
+            "true": True,
             "new": str(EventState.NEW),
             "reason": "replayed",
             "detail": "Being applied again.",

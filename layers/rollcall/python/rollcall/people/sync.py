@@ -19,7 +19,7 @@ from rollcall.members import store as members
 from rollcall.members.projection import single_valued, view
 from rollcall.people import event_log, store
 from rollcall.people.addresses import rank_of
-from rollcall.people.decide import FUTURE, Decision, Known, decide
+from rollcall.people.decide import ERASED, FUTURE, Decision, Known, decide
 from rollcall.people.ending import end_if_due
 from rollcall.people.merge import Said, lift, merge
 from rollcall.people.model import Address, EventState, Outcome, PersonRecord
@@ -51,10 +51,12 @@ def apply_event(hub_id: str, event_id: str) -> Outcome | None:
         If AWS or other workers got in the way too often; the event stays new and comes again.
     """
     logged = event_log.get_event(hub_id, event_id)
-    if logged is None or logged.state is not EventState.NEW or logged.event is None:
+    if logged is None or logged.state is not EventState.NEW:
         return None
-    if from_text(logged.event.occurred_at) > now() + FAR_FUTURE:
-        outcome = FUTURE
+    if logged.event is None:
+        outcome = ERASED  # what it said was taken away while it waited
+    elif from_text(logged.event.occurred_at) > now() + FAR_FUTURE:
+        outcome = ERASED if _is_erased(hub_id, logged.person_id) else FUTURE
     else:
         try:
             outcome = _apply(hub_id, logged.event)
@@ -70,6 +72,11 @@ def apply_event(hub_id: str, event_id: str) -> Outcome | None:
         reason=outcome.reason,
     )
     return outcome
+
+
+def _is_erased(hub_id: str, person_id: str | None) -> bool:
+    stored = store.get_person(hub_id, person_id) if person_id else None
+    return stored is not None and stored.person.erased
 
 
 def _apply(hub_id: str, event: DirectoryEvent) -> Outcome:

@@ -6,20 +6,21 @@ import time
 from typing import TYPE_CHECKING
 
 from rollcall.exports import store as exports
-from rollcall.hubs.store import get_hub
 from rollcall.mail import store as mails
 from rollcall.mail.model import due_shards
 from rollcall.mail.send import sweep_mail
 from rollcall.people import event_log
 from rollcall.people import store as people
-from rollcall.people.ending import sweep_person
 from rollcall.plans import catalogue_change
 from rollcall.plans.stuck import wake_due
+from rollcall.privacy import store as erasures
+from rollcall.privacy.model import DUE_SHARDS as ERASURE_SHARDS
 from rollcall.runtime import queues
-from rollcall.runtime.errors import NotFoundError, TransientError
+from rollcall.runtime.errors import TransientError
 from rollcall.runtime.observability import describe, log
 from rollcall.runtime.times import now, to_text
 from rollcall.sweeping.expiry import expire_invitations
+from rollcall.sweeping.people import look_at_person
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +52,7 @@ def sweep() -> dict[str, int]:
         "catalogue_changes": lambda turn: turn.add(catalogue_change.wake_due(AT_A_TIME)),
         "invitations": lambda turn: turn.add(expire_invitations(at, AT_A_TIME)),
         "people": lambda turn: _people(turn, at),
+        "erasures": lambda turn: _erasures(turn, at),
     }
     done: dict[str, int] = {}
     trouble: Exception | None = None
@@ -137,15 +139,23 @@ def _people(turn: _Turn, at: datetime) -> None:
         for hub_id, person_id in people.due_people(shard, at, AT_A_TIME):
             if turn.is_over:
                 return
-            turn.do(lambda: turn.add(_look_at(hub_id, person_id, at)))  # noqa: B023 - called at once
+            turn.do(lambda: turn.add(look_at_person(hub_id, person_id, at)))  # noqa: B023 - called at once
 
 
-def _look_at(hub_id: str, person_id: str, at: datetime) -> int:
-    try:
-        hub = get_hub(hub_id)
-    except NotFoundError:
+def _erasures(turn: _Turn, at: datetime) -> None:
+    for shard in range(ERASURE_SHARDS):
+        for hub_id, erasure_id in erasures.due(shard, at, AT_A_TIME):
+            if turn.is_over:
+                return
+            turn.do(lambda: turn.add(_wake_erasure(hub_id, erasure_id, at)))  # noqa: B023 - called at once
+
+
+def _wake_erasure(hub_id: str, erasure_id: str, at: datetime) -> int:
+    if not erasures.is_waiting(hub_id, erasure_id):
         return 0
-    return int(sweep_person(hub, person_id, at))
+    erasures.wake(hub_id, erasure_id)
+    erasures.look_later(hub_id, erasure_id, at)
+    return 1
 
 
 def _wake_export(hub_id: str, export_id: str, at: datetime) -> int:

@@ -1,0 +1,94 @@
+"""A deleted member whole again, within the grace time: persons, address, roles, segments and manual grants."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rollcall.hubs import context
+from rollcall.members import store as members
+from rollcall.members.model import Change, Member, Status
+from rollcall.members.projection import derive, single_valued, view, with_slice
+from rollcall.members.recompute import recompute_member
+from rollcall.people import store as people
+from rollcall.people.decide import barred_by
+from rollcall.people.merge import DirectoryStatus, restore
+from rollcall.people.schedule import scheduled
+from rollcall.runtime import dynamo
+from rollcall.runtime.errors import NotFoundError, RefusedError, TransientError
+from rollcall.runtime.ids import digest
+from rollcall.runtime.observability import log
+from rollcall.runtime.times import now, to_text
+
+if TYPE_CHECKING:
+    from rollcall.hubs.context import HubContext
+    from rollcall.people.model import PersonRecord
+
+TRIES = 6
+CAUSE = "restore"
+
+
+def restore_member(hub_id: str, member_id: str, by: str) -> Member:
+    """Take back the deletion of every person that the member is, in one transaction, and return the member.
+
+    What the directory said meanwhile was kept, and counts now. An invitation that was withdrawn stays so.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such member, or they were purged.
+    RefusedError
+        ``not_deleted``, if they are there.
+    TransientError
+        If AWS or other workers got in the way too often; it may or may not have been done.
+    """
+    tried = False
+    for attempt in range(TRIES):
+        if attempt:
+            time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
+        ctx = context.load(hub_id)
+        member = members.get_member(hub_id, member_id)
+        if member is None:
+            raise NotFoundError
+        if view(member, ctx.hub, single_valued(ctx.catalogue)).status is not Status.DELETED:
+            if tried:
+                return member  # our own write, whose answer was lost
+            detail = "This member is not deleted."
+            raise RefusedError(detail, code="not_deleted")
+        records = people.get_persons(hub_id, [part.person_id for part in member.slices.values()])
+        deleted = [record for record in records.values() if record.person.status is DirectoryStatus.DELETED]
+        at = to_text(now())
+        change = Change(CAUSE, by, at)
+        try:
+            dynamo.write(_actions(ctx, member, deleted, change))
+        except (dynamo.ConditionFailedError, TransientError):
+            tried = True
+            continue
+        if context.current_versions(hub_id) != ctx.versions:
+            recompute_member(context.load(hub_id), member_id, change)
+        log.info("member_restored", hub_id=hub_id, member_id=member_id)
+        return members.get_member(hub_id, member_id) or member
+    raise TransientError
+
+
+def _actions(ctx: HubContext, member: Member, deleted: list[PersonRecord], change: Change) -> list[dynamo.Action]:
+    hub_id, at, singles = ctx.hub.hub_id, change.at, single_valued(ctx.catalogue)
+    addresses = people.get_addresses(hub_id, [one.address_id for one in deleted if one.address_id])
+    actions: list[dynamo.Action] = []
+    for record in deleted:
+        person = restore(record.person, at, digest(CAUSE, record.person_id, at))
+        back = scheduled(replace(record, person=person), ctx.hub, at)
+        actions.append(people.put_person(hub_id, back, f"{CAUSE}:{member.member_id}", at))
+        held = member.slices[person.source_id]
+        part = replace(derive(replace(back, rev=back.rev + 1), ctx.table, ctx.catalogue), email=held.email)
+        member = with_slice(member, part, ctx.hub, singles)
+        address = addresses.get(record.address_id or "")
+        holder = address.holders.get(person.source_id) if address else None
+        if address and holder and holder.person_id == record.person_id:
+            mine = replace(holder, barred=barred_by(person))
+            addresses[address.address_id] = replace(address, holders={**address.holders, person.source_id: mine})
+    actions += [people.put_address(hub_id, address) for address in addresses.values()]
+    member = replace(member, change=change)
+    return [*actions, members.put_member(hub_id, member, view(member, ctx.hub, singles))]
