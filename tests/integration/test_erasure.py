@@ -317,3 +317,44 @@ def test_deleted_person_is_purged_when_the_grace_time_is_over(
     assert _mentions() == []
     assert members.get_member(hub.hub_id, member_id) is None
     assert dynamo.get("PEOPLE_TABLE", store.person_pk(hub.hub_id, world.person_id("E-1042"))) is not None
+
+
+def test_restored_backup_is_erased_again_from_the_ledger(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables as they were before the erasure, the job gone: the ledger alone knows, and that is enough (I36)."""
+    from rollcall.privacy.replay import replay
+
+    world = World().build()
+    member_id = _live(world)
+    backup = {table: everything(f"{table}_TABLE") for table in TABLES}
+    erasure = _erase(world, Subject(members=frozenset([member_id])))
+    _all_passes(world, erasure, monkeypatch)
+    for table in TABLES:
+        for item in everything(f"{table}_TABLE"):
+            dynamo.write([dynamo.delete_action(f"{table}_TABLE", item["pk"], item["sk"])])
+        for item in backup[table]:
+            dynamo.write([dynamo.put_action(f"{table}_TABLE", item)])
+    assert _mentions()
+    assert (world.hub.hub_id, erasure.erasure_id) in list(replay())
+    assert _mentions() == []
+    assert any("PEOPLE" in place for place in _mentions(("lio",)))
+
+
+def test_address_given_to_somebody_else_is_theirs_when_the_ledger_is_replayed(aws: None) -> None:
+    """What an admin gave out again after the erasure is not taken from its new holder."""
+    from dataclasses import replace
+
+    from rollcall.people.model import Holder
+    from rollcall.privacy.replay import replay
+
+    world = World().build()
+    world.tell(world.event("one", 0, Kind.ADDED, person="E-1042", fields=MAYA))
+    _erase(world, Subject({world.person_id("E-1042"): SOURCE}))
+    world.tell(world.event("two", 5, Kind.ADDED, person="E-2", fields=LIO))
+    address = store.get_address(world.hub.hub_id, world.address_id(MAYA["email"]))
+    given = replace(address, erased=False, holders={SOURCE: Holder(world.person_id("E-2"))})
+    dynamo.write([store.put_address(world.hub.hub_id, given)])
+    assert list(replay())
+    person = store.get_person(world.hub.hub_id, world.person_id("E-2"))
+    assert person is not None
+    assert person.person.status is DirectoryStatus.ACTIVE
+    assert not store.get_address(world.hub.hub_id, world.address_id(MAYA["email"])).erased

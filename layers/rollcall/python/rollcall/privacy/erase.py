@@ -22,7 +22,7 @@ from rollcall.people.model import PersonRecord
 from rollcall.people.schedule import purge_at
 from rollcall.privacy import ledger, store
 from rollcall.privacy.model import Cause, Erasure, ErasureState, Subject, begun_again, erasure_id_of
-from rollcall.privacy.subjects import Known, look
+from rollcall.privacy.subjects import Known, look, own
 from rollcall.runtime import clients, dynamo
 from rollcall.runtime.errors import TransientError
 from rollcall.runtime.observability import describe, log
@@ -95,7 +95,7 @@ def widen(hub_id: str, key: HubKey, erasure: Erasure, subject: Subject, written:
         if held is None:
             return erasure
         at = to_text(now())
-        known = look(hub_id, key, held.subject | subject, texts)
+        known = look(hub_id, key, own(hub_id, held.subject | subject), texts)
         actions = _tombstones(hub_id, known, f"erase:{erasure.erasure_id}", at)
         if known.subject == held.subject and not actions:
             return held

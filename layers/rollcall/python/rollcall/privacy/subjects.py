@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from rollcall.invitations import store as invitations
@@ -48,6 +48,13 @@ def look(hub_id: str, key: HubKey, subject: Subject, written: Iterable[str] = ()
         if wider == subject:
             return known
         subject = wider
+
+
+def own(hub_id: str, subject: Subject) -> Subject:
+    """Return the subject without addresses that somebody else has now: an admin may have given them out again."""
+    stored = people.get_addresses(hub_id, sorted(subject.addresses))
+    foreign = {one for one, address in stored.items() if not _is_free(address, subject)}
+    return replace(subject, addresses=subject.addresses - foreign)
 
 
 def _read(hub_id: str, subject: Subject) -> Known:
