@@ -173,6 +173,7 @@ def _tombstones(hub_id: str, known: Known, cause: str, at: str) -> list[dynamo.A
         if not record.person.erased:
             gone = PersonRecord(person_id, tombstone(record.person), record.rev)
             actions.append(people.put_person(hub_id, gone, cause, at))
+            actions += [people.drop_waiting(hub_id, record.waits)] if record.waits else []
     actions += [
         people.put_address(hub_id, barred)
         for address in known.addresses.values()
@@ -190,8 +191,8 @@ def _tombstones(hub_id: str, known: Known, cause: str, at: str) -> list[dynamo.A
 
 
 def _barred(address: Address, subject: Subject) -> Address:
-    waiting = {person: event for person, event in address.waiting.items() if person not in subject.persons}
-    return replace(address, erased=True, holders={}, member_id=None, waiting=waiting)
+    formers = {person: why for person, why in address.formers.items() if person not in subject.persons}
+    return replace(address, erased=True, holders={}, formers=formers, member_id=None, is_loose=False)
 
 
 def _is_empty(invitation: Invitation) -> bool:

@@ -13,9 +13,10 @@ from rollcall.members.model import Change, Member, Status
 from rollcall.members.projection import derive, single_valued, view, with_slice
 from rollcall.members.recompute import recompute_member
 from rollcall.people import store as people
-from rollcall.people.decide import barred_by
+from rollcall.people.addresses import barred_as
 from rollcall.people.merge import DirectoryStatus, restore
 from rollcall.people.schedule import scheduled
+from rollcall.people.sync import said_of
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import NotFoundError, RefusedError, TransientError
 from rollcall.runtime.ids import digest
@@ -24,7 +25,7 @@ from rollcall.runtime.times import now, to_text
 
 if TYPE_CHECKING:
     from rollcall.hubs.context import HubContext
-    from rollcall.people.model import PersonRecord
+    from rollcall.people.model import Address, Barred, PersonRecord
 
 TRIES = 6
 CAUSE = "restore"
@@ -75,7 +76,10 @@ def restore_member(hub_id: str, member_id: str, by: str) -> Member:
 
 def _actions(ctx: HubContext, member: Member, deleted: list[PersonRecord], change: Change) -> list[dynamo.Action]:
     hub_id, at, singles = ctx.hub.hub_id, change.at, single_valued(ctx.catalogue)
-    addresses = people.get_addresses(hub_id, [one.address_id for one in deleted if one.address_id])
+    said = {name for record in deleted for name in said_of(ctx, record.person)}
+    asked = {*said, *(one.address_id for one in deleted)}
+    addresses = people.get_addresses(hub_id, sorted(filter(None, asked)))
+    before = dict(addresses)
     actions: list[dynamo.Action] = []
     for record in deleted:
         person = restore(record.person, at, digest(CAUSE, record.person_id, at))
@@ -87,8 +91,18 @@ def _actions(ctx: HubContext, member: Member, deleted: list[PersonRecord], chang
         address = addresses.get(record.address_id or "")
         holder = address.holders.get(person.source_id) if address else None
         if address and holder and holder.person_id == record.person_id:
-            mine = replace(holder, barred=barred_by(person))
+            mine = replace(holder, barred=barred_as(person))
             addresses[address.address_id] = replace(address, holders={**address.holders, person.source_id: mine})
-    actions += [people.put_address(hub_id, address) for address in addresses.values()]
+        for name, former in addresses.items():
+            addresses[name] = replace(former, formers=_formers(former, record.person_id, barred_as(person)))
+    actions += [people.put_address(hub_id, one) for name, one in addresses.items() if one != before[name]]
     member = replace(member, change=change)
     return [*actions, members.put_member(hub_id, member, view(member, ctx.hub, singles))]
+
+
+def _formers(address: Address, person_id: str, barred: Barred | None) -> dict[str, Barred]:
+    """Return whom an address is still barred by: no longer by somebody who is active again."""
+    if person_id not in address.formers:
+        return dict(address.formers)
+    others = {name: why for name, why in address.formers.items() if name != person_id}
+    return {**others, person_id: barred} if barred else others

@@ -66,7 +66,7 @@ def _read(hub_id: str, subject: Subject) -> Known:
         members=members.get_members(hub_id, sorted(subject.members)),
         invitations=invitations.get_invitations(hub_id, sorted(subject.addresses)),
     )
-    texts = [record.person.text("email") for record in known.persons.values()]
+    texts = [text for record in known.persons.values() for text in (record.person.text("email"), *record.person.emails)]
     for member in known.members.values():
         texts += [member.manual.email, *(part.email for part in member.slices.values())]
     texts += [invitation.email for invitation in known.invitations.values()]
@@ -82,6 +82,8 @@ def _next(known: Known) -> Subject:
     for record in known.persons.values():
         addresses |= {record.address_id} if record.address_id else set()
         member_ids |= {record.member_id} if record.member_id else set()
+        ids = (*record.supersedes, *filter(None, [record.person.superseded_by]))
+        persons |= dict.fromkeys(ids, record.person.source_id)
     for member in known.members.values():
         persons |= {part.person_id: source_id for source_id, part in member.slices.items()}
         addresses |= {member.address_id} if member.address_id else set()
