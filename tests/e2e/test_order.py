@@ -48,6 +48,7 @@ def test_200_permutations_with_every_event_doubled_end_in_one_member(
     Half of the repetitions are retries of the same delivery, half come again under another id in another order.
     """
     run = f"order{uuid.uuid4().hex[:8]}"
+    api.put("", {"removal_guard": {"people": 2 * PERMUTATIONS}})
     _become_members(api, own_system, stack, run)
     shuffler = random.Random(20261122)
 
