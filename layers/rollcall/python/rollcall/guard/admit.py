@@ -65,7 +65,7 @@ def admit(hub: Hub, removal: Removal, at: datetime) -> Admitted:
     if _is_admin(removal, admins):
         return _hold(hub, removal, state, admins=admins, reason=HUB_ADMIN, at=at)
     if removal.held and _is_undecided(hub, removal.held):
-        return _hold(hub, removal, state, admins=admins, reason=removal.held.reason, at=at)
+        return _hold(hub, removal, state, admins=admins, reason=REMOVAL_HELD, at=at)
     hub_limit, source_limit = _limits(hub, removal.source_id, state, at)
     sums = used(state, at)
     if sum(sums.values()) >= hub_limit or sums.get(removal.source_id, 0) >= source_limit:

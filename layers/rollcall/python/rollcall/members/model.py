@@ -64,9 +64,9 @@ class Hold:
     upto
         What the source says of leaving up to this stamp has no effect on what is shown.
     plan_id
-        The held-removals plan that lists it.
+        The held-removals plan that lists it, or the plan that undid it.
     reason
-        ``removal_held`` or ``hub_admin``.
+        ``removal_held``, ``hub_admin``, or ``removal_undone`` where an admin took back one that had taken place.
     """
 
     upto: Stamp

@@ -129,6 +129,7 @@ FUTURE = Outcome(
 
 HELD = {
     "removal_held": "More people would leave than the hub allows in a day. Nothing happened yet: an admin must decide.",
+    "removal_undone": "An admin took this removal back, so it has no effect.",
     "hub_admin": "A hub's admin is not removed by an event. Nothing happened yet: an admin must decide.",
 }
 

@@ -20,6 +20,7 @@ from rollcall.members.model import Change as MemberChange
 from rollcall.members.projection import View, changed_its_mind, single_valued, view
 from rollcall.people import store as people
 from rollcall.people.addresses import barred_as
+from rollcall.people.decide import in_effect
 from rollcall.people.events import Stamp
 from rollcall.plans import consequences, store
 from rollcall.plans.model import Change, Edit, Plan, Result
@@ -28,7 +29,7 @@ from rollcall.runtime.errors import TransientError
 from rollcall.runtime.times import now, to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from rollcall.guard.waiting import Leaver
     from rollcall.hubs.context import HubContext
@@ -40,7 +41,7 @@ TRIES = 6
 # So many other members say what is usual in the hub.
 SAMPLE = 1000
 IN_COMMON = "in_common"
-_LEFT = {
+LEFT = {
     "gone": "This member does not exist any more.",
     "already_removed": "Was removed in the meantime.",
     "changed_its_mind": "The HR system has taken this person back since: nothing to decide.",
@@ -70,11 +71,11 @@ def _say(plan: Plan, value: dict[str, object]) -> None:
 
 def _plan(ctx: HubContext, plan: Plan, leaver: Leaver, member: Member | None) -> Change:
     base = Change(row=0, outcome="", kind="member", subject=leaver.member_id)
-    why = _settled(ctx, plan, leaver.source_id, leaver.upto, member)
+    why = settled(ctx, plan.plan_id, leaver.source_id, leaver.upto, member)
     if member is None or why:
-        return replace(base, outcome="left_alone", reason=why, detail=_LEFT[why])
+        return replace(base, outcome="left_alone", reason=why, detail=LEFT[why])
     shown = view(member, ctx.hub, single_valued(ctx.catalogue))
-    after = view(_released(member, leaver.source_id), ctx.hub, single_valued(ctx.catalogue))
+    after = view(released(member, leaver.source_id), ctx.hub, single_valued(ctx.catalogue))
     edits = (Edit("status", (str(shown.status),), (str(after.status),), "status"),)
     return replace(
         base,
@@ -102,24 +103,25 @@ def _cells(shown: View, status: Status) -> dict[str, str]:
     }
 
 
-def _settled(ctx: HubContext, plan: Plan, source_id: str, upto: Stamp, member: Member | None) -> str:
-    """Return why there is nothing to let go; empty if the removal still waits as this plan says."""
+def settled(ctx: HubContext, plan_id: str, source_id: str, upto: Stamp, member: Member | None) -> str:
+    """Return why there is nothing to let go; empty if the removal still waits as that plan says."""
     if member is None:
         return "gone"
     hold = member.holds.get(source_id)
     if hold is None:
         return "released"
-    if hold.plan_id != plan.plan_id or hold.upto != upto:
+    if hold.plan_id != plan_id or hold.upto != upto:
         return "moved_to_later_plan"
     part = member.slices.get(source_id)
     if part is None or changed_its_mind(part, hold):
         return "changed_its_mind"
     singles = single_valued(ctx.catalogue)
-    before, after = view(member, ctx.hub, singles), view(_released(member, source_id), ctx.hub, singles)
+    before, after = view(member, ctx.hub, singles), view(released(member, source_id), ctx.hub, singles)
     return "already_removed" if before.status is after.status else ""
 
 
-def _released(member: Member, source_id: str) -> Member:
+def released(member: Member, source_id: str) -> Member:
+    """Return the member without the hold of a source: what it says of leaving has its effect."""
     return replace(member, holds={name: hold for name, hold in member.holds.items() if name != source_id})
 
 
@@ -131,38 +133,62 @@ def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:
     TransientError
         If others wrote the member too often in these moments.
     """
-    hub_id = ctx.hub.hub_id
     source_id, upto = change.data["source_id"], Stamp(*change.data["upto"])
+
+    def let_go(member: Member | None) -> Member | Result:
+        why = settled(ctx, plan.plan_id, source_id, upto, member)
+        return Result("left_alone", why, LEFT[why]) if member is None or why else released(member, source_id)
+
+    return rewrite(ctx, plan, change, let_go, done="applied")
+
+
+def rewrite(
+    ctx: HubContext, plan: Plan, change: Change, turn: Callable[[Member | None], Member | Result], *, done: str
+) -> Result:
+    """Write a member whose hold comes or goes, and whether mail may go to their address, in one transaction.
+
+    Parameters
+    ----------
+    turn
+        The member as it is now → as it shall be, or what is said instead.
+    done
+        Outcome of what was written, by this run or by one before it.
+
+    Raises
+    ------
+    TransientError
+        If others wrote the member too often in these moments.
+    """
+    hub_id = ctx.hub.hub_id
     mark = f"{plan.plan_id}:{change.id}"
     for attempt in range(TRIES):
         if attempt:
             time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
         member = members.get_member(hub_id, change.subject)
         if member is not None and mark in member.recent_changes:
-            return Result("applied")
-        why = _settled(ctx, plan, source_id, upto, member)
-        if member is None or why:
-            return Result("left_alone", why, _LEFT[why])
-        at = to_text(now())
-        gone = replace(
-            _released(member, source_id),
+            return Result(done)
+        turned = turn(member)
+        if member is None or isinstance(turned, Result):
+            return turned if isinstance(turned, Result) else Result("left_alone", "gone", LEFT["gone"])
+        fresh = replace(
+            turned,
             recent_changes=(*member.recent_changes, mark)[-RECENT:],
-            change=MemberChange(f"plan:{plan.plan_id}", plan.approved_by, at),
+            change=MemberChange(f"plan:{plan.plan_id}", plan.approved_by, to_text(now())),
         )
+        actions = [members.put_member(hub_id, fresh, view(fresh, ctx.hub, single_valued(ctx.catalogue)))]
         record = people.get_person(hub_id, change.data["person_id"])
-        actions = [members.put_member(hub_id, gone, view(gone, ctx.hub, single_valued(ctx.catalogue)))]
         if record is not None:
-            actions += [people.check_person(hub_id, record), *_bar(hub_id, record)]
+            actions += [people.check_person(hub_id, record), *_bar(hub_id, record, fresh)]
         try:
             dynamo.write(actions)
         except (dynamo.ConditionFailedError, TransientError):
             continue
-        return Result("applied")
+        return Result(done)
     raise TransientError
 
 
-def _bar(hub_id: str, record: PersonRecord) -> list[dynamo.Action]:
-    """Return the write that lets no mail go any more to the address of somebody who left."""
+def _bar(hub_id: str, record: PersonRecord, member: Member) -> list[dynamo.Action]:
+    """Return the write that bars the address of somebody who left, or no longer does of somebody who is back."""
     if record.address_id is None:
         return []
     source_id = record.person.source_id
@@ -170,8 +196,9 @@ def _bar(hub_id: str, record: PersonRecord) -> list[dynamo.Action]:
     holder = address.holders.get(source_id)
     if holder is None or holder.person_id != record.person_id:
         return []
-    gone = replace(address, holders={**address.holders, source_id: replace(holder, barred=barred_as(record.person))})
-    return [people.put_address(hub_id, gone)] if gone != address else []
+    barred = barred_as(in_effect(record.person, member.holds.get(source_id)))
+    turned = replace(address, holders={**address.holders, source_id: replace(holder, barred=barred)})
+    return [people.put_address(hub_id, turned)] if turned != address else []
 
 
 def _tallies(ctx: HubContext, plan: Plan) -> tuple[Tally, Tally]:
