@@ -266,10 +266,10 @@ def test_report_is_for_those_who_may_see_as_much_as_the_uploader(world: World) -
     upload = uploads.get_upload(world.hub.hub_id, made["upload_id"])
     assert upload is not None
     assert upload.kind is UploadKind.MEMBERS
-    path = f"/plans/{planned(world, upload_id=upload.upload_id, state=PlanState.APPLIED).plan_id}/report"
+    path = f"/plans/{planned(world, permissions=upload.permissions, state=PlanState.APPLIED).plan_id}/report"
     assert ask(world, "GET", path, role="viewer").status == 403
     assert ask(world, "GET", path).status == 302
-    early = planned(world, upload_id=upload.upload_id)
+    early = planned(world, permissions=upload.permissions)
     assert ask(world, "GET", f"/plans/{early.plan_id}/report").json["code"] == "not_ready"
 
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rollcall.hubs.model import Hub
-from rollcall.members.edits import ColumnEdit, Verdict, current_values, edit_member, judge
+from rollcall.members.edits import (
+    ColumnEdit,
+    Verdict,
+    by_hand,
+    current_values,
+    edit_member,
+    judge,
+    reverse,
+    reversible,
+)
 from rollcall.members.model import Manual, Member, Slice
 from rollcall.members.projection import single_valued, view, with_slice
 from rollcall.members.version_token import make_token
@@ -150,3 +160,47 @@ def test_an_edited_cell_is_a_conflict_exactly_if_the_value_moved(
     token = make_token(KEY, exported.member_id, then)
     found = judge(token, KEY, exported.member_id, column, current=now[column], given=given_value)
     assert found is (Verdict.EDITED if then[column] == now[column] else Verdict.CONFLICT)
+
+
+def _essence(member: Member) -> Member:
+    """Return the member without empty values, which say the same as none."""
+    segments = {name: options for name, options in member.manual.segments.items() if options}
+    return replace(member, manual=replace(member.manual, segments=segments))
+
+
+def _hand(before: Member, after: Member, wanted: list[ColumnEdit]) -> dict[str, list[object]]:
+    pairs = {edit.column: [by_hand(before, edit.column), by_hand(after, edit.column)] for edit in wanted}
+    stored: dict[str, list[object]] = json.loads(json.dumps(pairs))
+    return stored
+
+
+@given(members(), edits(), st.lists(slices("s1"), max_size=1), stamps)
+def test_undoing_an_edit_is_the_identity_where_nobody_edited_since(
+    member: Member, wanted: list[ColumnEdit], told: list[Slice], reactivated: Stamp | None
+) -> None:
+    """What admins had decided is back, whatever the directory said in between; what it said is as it said."""
+    member = replace(member, reactivated=reactivated)
+    edited, _ = edit_member(member, wanted, HUB, CATALOGUE, AT)
+    hand = _hand(member, edited, wanted)
+    since = edited
+    for part in told:
+        since = replace(since, slices={**since.slices, "s1": part})
+    undone = reverse(since, reversible(since, hand))
+    assert _essence(undone) == _essence(replace(member, slices=since.slices))
+    again = reverse(undone, reversible(undone, _hand(since, undone, wanted)))
+    assert _essence(again) == _essence(since)
+
+
+@given(members(), edits(), edits())
+def test_undoing_an_edit_never_touches_what_somebody_edited_since(
+    member: Member, wanted: list[ColumnEdit], later: list[ColumnEdit]
+) -> None:
+    """A column on which an admin decided anew keeps that; every other column is as before the edit."""
+    edited, _ = edit_member(member, wanted, HUB, CATALOGUE, AT)
+    since, _ = edit_member(edited, later, HUB, CATALOGUE, "2026-12-01T00:00:00.000Z")
+    undone = reverse(since, reversible(since, _hand(member, edited, wanted)))
+    asked = {edit.column for edit in wanted}
+    for column in COLUMNS:
+        is_decided_anew = by_hand(since, column) != by_hand(edited, column)
+        kept = since if is_decided_anew or column not in asked else member
+        assert by_hand(undone, column) == by_hand(kept, column)

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
+from rollcall.privacy.emails import normalise_email
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import PreconditionError
+
+if TYPE_CHECKING:
+    from rollcall.privacy.hashing import HubKey
 
 TABLE = "HUBS_TABLE"
 _SK = "ADMINS"
@@ -50,6 +55,11 @@ def get_admins(hub_id: str) -> AdminList:
         for entry in item["admins"]
     ]
     return AdminList(tuple(admins), item["version"])
+
+
+def admin_addresses(hub_id: str, key: HubKey) -> frozenset[str]:
+    """Return the address ids of the hub's listed admins."""
+    return frozenset(key.address_id(normalise_email(admin.email)) for admin in get_admins(hub_id).admins)
 
 
 def put_admins(hub_id: str, admins: tuple[ListedAdmin, ...], *, seen: int) -> AdminList:

@@ -47,6 +47,8 @@ class Invitation:
     person_id
         The person whom the row of the upload was exported for, or empty. They are joined at acceptance, whatever
         address the invitation went to.
+    revoked_by
+        ``undo:<plan id>`` if a plan revoked it.
     """
 
     address_id: str
@@ -66,6 +68,7 @@ class Invitation:
     expires_at: str = ""
     settled_at: str = ""
     member_id: str = ""
+    revoked_by: str = ""
     rev: int = 0
 
     @property

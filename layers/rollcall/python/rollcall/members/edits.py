@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rollcall.members import projection
 from rollcall.members.model import Manual, Member, Status
@@ -17,7 +17,7 @@ from rollcall.members.version_token import column_values, moved
 from rollcall.people.events import Stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rollcall.hubs.model import Hub
     from rollcall.privacy.hashing import HubKey
@@ -99,6 +99,69 @@ def current_values(member: Member, columns: Iterable[str], hub: Hub, catalogue: 
     profile = [column.removeprefix(PROFILE) for column in wanted if column.startswith(PROFILE)]
     values = column_values(view(member, hub, single_valued(catalogue)), segments, profile)
     return {column: values[column] for column in wanted}
+
+
+def by_hand(member: Member, column: str) -> list[Any]:
+    """Return what admins decided about a column, beside what the directory says; plain JSON values.
+
+    Of a status it is ``[suspended, reactivated]``.
+    """
+    manual = member.manual
+    what, _, name = column.partition(":")
+    match what:
+        case "status":
+            stamp = member.reactivated
+            return [member.suspended, [stamp.at, stamp.event_id] if stamp else None]
+        case "roles":
+            return list(manual.roles)
+        case "first_name":
+            return [manual.first_name]
+        case "last_name":
+            return [manual.last_name]
+        case "segment":
+            return list(manual.segments.get(name, ()))
+        case _:
+            return [manual.profile[name]] if name in manual.profile else []
+
+
+def with_by_hand(member: Member, column: str, value: Sequence[Any]) -> Member:
+    """Return the member with what ``by_hand`` gave before in place of what it gives now."""
+    manual = member.manual
+    what, _, name = column.partition(":")
+    match what:
+        case "status":
+            suspended, stamp = value
+            return replace(member, suspended=suspended, reactivated=Stamp(*stamp) if stamp else None)
+        case "roles":
+            return replace(member, manual=replace(manual, roles=tuple(value)))
+        case "first_name":
+            return replace(member, manual=replace(manual, first_name=value[0]))
+        case "last_name":
+            return replace(member, manual=replace(manual, last_name=value[0]))
+        case "segment":
+            return _with_segment(member, name, tuple(value))
+        case _:
+            profile = {key: text for key, text in manual.profile.items() if key != name}
+            return replace(member, manual=replace(manual, profile=profile | ({name: value[0]} if value else {})))
+
+
+def reversible(member: Member, hand: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """Return what of a change can be taken back: column → what is decided now, and what was before the change.
+
+    Parameters
+    ----------
+    hand
+        Column → what was decided by hand before the change, and after it. A column of which admins decided anew since
+        is left out.
+    """
+    return {column: [after, before] for column, (before, after) in hand.items() if by_hand(member, column) == after}
+
+
+def reverse(member: Member, hand: Mapping[str, Sequence[Any]]) -> Member:
+    """Return the member with what ``reversible`` gave taken back."""
+    for column, (_, before) in hand.items():
+        member = with_by_hand(member, column, before)
+    return member
 
 
 def edit_member(

@@ -23,8 +23,9 @@ from rollcall.guard import showing
 from rollcall.guard.common import SOURCE
 from rollcall.hubs import context
 from rollcall.hubs.model import Permission
-from rollcall.plans import applying, approval, held_removals, parts, store
+from rollcall.plans import again, applying, approval, held_removals, parts, store
 from rollcall.plans.consequences import in_order
+from rollcall.plans.followups import REPLANS, UNDOES
 from rollcall.plans.model import DONE, Change, Plan, PlanKind, PlanState
 from rollcall.plans.parts import report_key
 from rollcall.plans.proposal import proposal_from_json
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from rollcall.hubs.context import HubContext
+    from rollcall.hubs.model import Admin
 
 router = make_router()
 
@@ -82,6 +84,10 @@ class PlanShown(Shown):
     counts: dict[str, int]
     progress: Progress
     upload_id: str
+    undoes: str
+    undone_by: str
+    replans: str
+    replanned_by: str
     created_by: str
     created_at: str
     approved_by: str
@@ -215,8 +221,7 @@ def approve_plan(hub_id: str, plan_id: str, body: Approval) -> Response[PlanShow
     """Let a plan be applied exactly as it was shown, all of it or some; a hash that is no longer its own is refused."""
     admin = auth.caller(router.current_event.raw_event)
     plan = approval.approve(hub_id, _checked(plan_id), body.hash, admin, _selection(body.only))
-    headers: dict[str, str | list[str]] = {"Location": f"/hubs/{hub_id}/plans/{plan.plan_id}"}
-    return Response(status_code=202, content_type=JSON, body=_show(plan), headers=headers)
+    return _following(hub_id, plan)
 
 
 @router.post("/hubs/<hub_id>/plans/<plan_id>/reject", summary="Reject a plan", tags=["Plans"])
@@ -246,6 +251,38 @@ def resume_plan(hub_id: str, plan_id: str) -> PlanShown:
 def stop_plan(hub_id: str, plan_id: str) -> PlanShown:
     """Begin no further part of a plan, ever; what was not applied says so in its report."""
     return _show(approval.stop(hub_id, _checked(plan_id)))
+
+
+@router.post("/hubs/<hub_id>/plans/<plan_id>/undo", summary="Undo a plan", tags=["Plans"], status_code=202)
+@needs(Permission.APPROVE)
+def undo_plan(hub_id: str, plan_id: str) -> Response[PlanShown]:
+    """Make a plan that reverses what this one did, where nobody edited it since; it is approved like any other."""
+    return _following(hub_id, again.undo(hub_id, _seen_whole(hub_id, plan_id), _caller()))
+
+
+@router.post("/hubs/<hub_id>/plans/<plan_id>/replan", summary="Plan conflicts again", tags=["Plans"], status_code=202)
+@needs(Permission.APPROVE)
+def replan_plan(hub_id: str, plan_id: str) -> Response[PlanShown]:
+    """Make a plan of this one's conflicts against what is there now; it is approved like any other."""
+    return _following(hub_id, again.replan(hub_id, _seen_whole(hub_id, plan_id), _caller()))
+
+
+def _caller() -> Admin:
+    return auth.caller(router.current_event.raw_event)
+
+
+def _seen_whole(hub_id: str, plan_id: str) -> str:
+    """Return the id of a plan of which the caller may see everything: the new plan's report goes to them."""
+    plan = _existing(hub_id, plan_id)
+    if not _sees_file(plan, _caller().permissions(hub_id)):
+        detail = "This plan holds more than you may see."
+        raise ForbiddenError(detail)
+    return plan_id
+
+
+def _following(hub_id: str, plan: Plan) -> Response[PlanShown]:
+    headers: dict[str, str | list[str]] = {"Location": f"/hubs/{hub_id}/plans/{plan.plan_id}"}
+    return Response(status_code=202, content_type=JSON, body=_show(plan), headers=headers)
 
 
 def _selection(only: list[ChangeId] | Some | None) -> Selection:
@@ -287,6 +324,10 @@ def _show(plan: Plan) -> PlanShown:
         counts=dict(plan.counts),
         progress=Progress(done=plan.done, total=plan.total),
         upload_id=plan.upload_id,
+        undoes=plan.params.get(UNDOES, ""),
+        undone_by=plan.undone_by,
+        replans=plan.params.get(REPLANS, ""),
+        replanned_by=plan.replanned_by,
         created_by=plan.created_by,
         created_at=plan.created_at,
         approved_by=plan.approved_by,

@@ -26,6 +26,7 @@ from rollcall.members.projection import derive, single_valued
 from rollcall.people import store as people
 from rollcall.people.merge import DirectoryStatus
 from rollcall.people.model import Address, Barred
+from rollcall.plans.consequences import DECLINED
 from rollcall.plans.model import Change, Plan, Result
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import Fault, MalformedError, TransientError
@@ -115,7 +116,14 @@ def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO, sta
             if reason:
                 yield replace(base, outcome=reason, reason=reason, detail=SKIPS[reason])
                 continue
-            yield replace(base, outcome="invite", todo=True, data=_data(ctx, row, parts))
+            yield replace(
+                base, outcome="invite", todo=True, data=_data(ctx, row, parts), warnings=_warnings(known, address_id)
+            )
+
+
+def _warnings(known: Known, address_id: str) -> tuple[str, ...]:
+    invitation = known.invitations.get(address_id)
+    return (DECLINED,) if invitation and invitation.status is InvitationStatus.DECLINED else ()
 
 
 def look(ctx: HubContext, address_ids: Sequence[str], refs: Sequence[str]) -> Known:

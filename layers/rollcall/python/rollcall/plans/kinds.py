@@ -8,12 +8,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from rollcall.plans import held_removals, invites, mapping_change, members_file
+from rollcall.plans import (
+    followups,
+    held_removals,
+    invite_undo,
+    invites,
+    mapping_change,
+    member_edits,
+    member_undo,
+    members_file,
+)
+from rollcall.plans.followups import Undo
 from rollcall.plans.model import PlanKind
+from rollcall.runtime.errors import RefusedError
 from rollcall.uploads.model import UploadKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from rollcall.hubs.context import HubContext
     from rollcall.plans.model import Change, Plan, Result
@@ -41,6 +52,13 @@ class Kind:
         What comes before the first part; safe to run again. Raises RefusedError if the plan cannot be applied any more.
     tail
         ``tail_parts`` parts without changes of their own, numbered from 0: what came in the meantime.
+    undo
+        How what it did is undone, by a plan of kind ``undo``; none if that cannot be.
+    undo_whole
+        Where it is undone by another plan of its own kind: hub, that plan, the plan to be undone and where to start →
+        changes in order. Raises RefusedError if that cannot be any more.
+    replan
+        Hub, plan and up to 200 of its conflicts, with their results → for each one change against what is there now.
     is_whole
         It is approved and applied as a whole: neither some of its changes, nor stopped half-way.
     expires
@@ -53,22 +71,40 @@ class Kind:
     begin: Callable[[HubContext, Plan], None] | None = None
     tail: Callable[[HubContext, Plan, int], None] | None = None
     tail_parts: int = 0
+    undo: Undo | None = None
+    undo_whole: Callable[[HubContext, Plan, Plan, Start], Iterator[Change]] | None = None
+    replan: Callable[[HubContext, Plan, Sequence[tuple[Change, Result | None]]], list[Change]] | None = None
     is_whole: bool = False
     expires: bool = True
 
 
+def _apply_undo(ctx: HubContext, plan: Plan, change: Change) -> Result:
+    return undo_of(plan).apply(ctx, plan, change)
+
+
 KINDS: dict[PlanKind, Kind] = {
-    PlanKind.INVITES: Kind(invites.apply_change, plan_rows=invites.plan_rows),
-    PlanKind.MEMBER_EDITS: Kind(members_file.apply_change, plan_rows=members_file.plan_rows),
+    PlanKind.INVITES: Kind(
+        invites.apply_change,
+        plan_rows=invites.plan_rows,
+        undo=Undo(frozenset({"invited"}), invite_undo.plan_undo, invite_undo.apply_undo),
+    ),
+    PlanKind.MEMBER_EDITS: Kind(
+        members_file.apply_change,
+        plan_rows=members_file.plan_rows,
+        undo=Undo(frozenset({"applied", "created"}), member_undo.plan_undo, member_undo.apply_undo),
+        replan=member_edits.replan,
+    ),
     PlanKind.MAPPING_CHANGE: Kind(
         mapping_change.apply_change,
         plan_rows=mapping_change.plan_rows,
         begin=mapping_change.begin,
         tail=mapping_change.recompute_shard,
         tail_parts=mapping_change.TAIL_PARTS,
+        undo_whole=mapping_change.plan_undo,
         is_whole=True,
     ),
     PlanKind.HELD_REMOVALS: Kind(held_removals.apply_change, plan_changes=held_removals.plan_changes, expires=False),
+    PlanKind.UNDO: Kind(_apply_undo),
 }
 
 FROM_UPLOAD: dict[UploadKind, PlanKind] = {
@@ -76,3 +112,38 @@ FROM_UPLOAD: dict[UploadKind, PlanKind] = {
     UploadKind.MEMBERS: PlanKind.MEMBER_EDITS,
     UploadKind.MAPPING: PlanKind.MAPPING_CHANGE,
 }
+
+
+def changes_of(ctx: HubContext, plan: Plan, start: Start) -> Iterator[Change]:
+    """Return the changes of a plan that comes from no file: its own, or those that follow from another plan.
+
+    Raises
+    ------
+    RefusedError
+        If they cannot be made any more.
+    """
+    kind = KINDS[plan.kind]
+    if followups.REPLANS in plan.params and kind.replan is not None:
+        return followups.replan_changes(ctx, plan, start, kind.replan)
+    if followups.UNDOES in plan.params:
+        if kind.undo_whole is not None:
+            return kind.undo_whole(ctx, plan, followups.source_of(plan, followups.UNDOES), start)
+        return followups.undo_changes(ctx, plan, start, undo_of(plan))
+    if kind.plan_changes is None:
+        msg = f"a plan of kind {plan.kind} is made from a file"
+        raise TypeError(msg)
+    return kind.plan_changes(ctx, plan, start)
+
+
+def undo_of(plan: Plan) -> Undo:
+    """Return how a plan's changes are undone; of an undoing, how those of the kind that it undoes are."""
+    undo = KINDS[base_of(plan)].undo
+    if undo is None:
+        msg = "This plan cannot be undone."
+        raise RefusedError(msg, code="not_undoable")
+    return undo
+
+
+def base_of(plan: Plan) -> PlanKind:
+    """Return the kind of a plan; of an undoing, the kind of what it undoes."""
+    return PlanKind(plan.params["of"]) if plan.kind is PlanKind.UNDO else plan.kind

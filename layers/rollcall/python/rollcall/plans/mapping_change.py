@@ -25,6 +25,7 @@ from rollcall.members.model import Change as MemberChange
 from rollcall.members.projection import single_valued, view
 from rollcall.people import store as people
 from rollcall.plans import parts
+from rollcall.plans.consequences import LAST_ROLE, of_edits
 from rollcall.plans.member_edits import labels_of
 from rollcall.plans.model import Change, Edit, Plan, Result
 from rollcall.plans.proposal import (
@@ -40,6 +41,7 @@ from rollcall.runtime.errors import Fault, MalformedError, RefusedError, TooLarg
 from rollcall.runtime.ids import SHARDS, new_id
 from rollcall.runtime.times import now, to_text
 from rollcall.segments import store as segments
+from rollcall.segments.model import Visibility
 from rollcall.segments.options import MAX_OPTIONS
 
 if TYPE_CHECKING:
@@ -68,8 +70,44 @@ def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO, sta
     MalformedError
         With every fault of the sheet by its cell.
     """
-    body = proposal_to_json(_propose(ctx, upload, stream))
-    stored = parts.write_once(parts.table_key(plan.hub_id, plan.plan_id), json.dumps(body, sort_keys=True).encode())
+    yield from _changes(ctx, plan, _propose(ctx, upload, stream), start)
+
+
+def plan_undo(ctx: HubContext, plan: Plan, source: Plan, start: Start) -> Iterator[Change]:
+    """Yield what it changes to bring back the table that was there before a plan, and who saw which segment.
+
+    Roles, segments and options that came with the plan stay: members may have them by hand.
+
+    Raises
+    ------
+    RefusedError
+        ``superseded`` if another table was published since.
+    """
+    made = _stored(source)
+    if (ctx.table.version, _publisher(ctx)) != (made.table.version, source.plan_id):
+        msg = "Another data mapping table was published since. Undo that one first."
+        raise RefusedError(msg, code="superseded")
+    before = mapping.table_at(plan.hub_id, made.table.version - 1, made.replaces)
+    shown = {segment.segment_id: segment.visibility for segment in ctx.catalogue.segments}
+    given = dict(made.visibility)
+    visibility = tuple(
+        (segment_id, Visibility(old))
+        for segment_id, old in made.visibility_before
+        if shown.get(segment_id) is given.get(segment_id)
+    )
+    proposal = Proposal(replace(before, version=ctx.table.version + 1), visibility=visibility)
+    yield from _changes(ctx, plan, proposal, start)
+
+
+def _changes(ctx: HubContext, plan: Plan, proposed: Proposal, start: Start) -> Iterator[Change]:
+    before = {segment.segment_id: str(segment.visibility) for segment in ctx.catalogue.segments}
+    proposed = replace(
+        proposed,
+        replaces=_publisher(ctx),
+        visibility_before=tuple((name, before[name]) for name, _ in proposed.visibility if name in before),
+    )
+    body = json.dumps(proposal_to_json(proposed), sort_keys=True).encode()
+    stored = parts.write_once(parts.table_key(plan.hub_id, plan.plan_id), body)
     proposal = proposal_from_json(json.loads(stored))
     after = extend(ctx.catalogue, proposal).catalogue
     rules = compare_rules(ctx.table, proposal.table, after)
@@ -85,6 +123,15 @@ def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO, sta
         records = people.get_persons(plan.hub_id, asked)
         for member in batch:
             yield _preview(ctx, coming, member, records)
+
+
+def _publisher(ctx: HubContext) -> str:
+    """Return the id of the plan that published the present table; empty if none did."""
+    return str((mapping.published(ctx.hub.hub_id) or {}).get("plan_id", ""))
+
+
+def _stored(plan: Plan) -> Proposal:
+    return proposal_from_json(json.loads(parts.read(parts.table_key(plan.hub_id, plan.plan_id))))
 
 
 def _in_words(rule: RuleChange) -> tuple[Edit, ...]:
@@ -137,15 +184,22 @@ def _new_things(catalogue: Catalogue, proposal: Proposal) -> Iterator[Change]:
         yield Change(row=0, outcome="option_new", kind="option", edits=(edit,))
     for segment_id, visibility in proposal.visibility:
         edit = Edit(names[segment_id], (shown.get(segment_id, ""),), (str(visibility),), f"visibility:{segment_id}")
-        yield Change(row=0, outcome="visibility_changed", kind="segment", edits=(edit,))
+        yield Change(row=0, outcome="visibility_changed", kind="segment", edits=(edit,), warnings=of_edits((edit,)))
 
 
 def _preview(ctx: HubContext, coming: HubContext, member: Member, records: Mapping[str, PersonRecord]) -> Change:
     fresh = recompute.recomputed(coming, member, records)
     single = single_valued(coming.catalogue)
     edits = _differences(view(member, ctx.hub, single), view(fresh, ctx.hub, single), coming.catalogue)
-    outcome = "recompute" if edits else "unchanged"
-    return Change(row=0, outcome=outcome, todo=True, kind="member", subject=member.member_id, edits=edits)
+    return Change(
+        row=0,
+        outcome="recompute" if edits else "unchanged",
+        todo=True,
+        kind="member",
+        subject=member.member_id,
+        edits=edits,
+        warnings=(LAST_ROLE,) if fresh.kept_roles and fresh.kept_roles != member.kept_roles else (),
+    )
 
 
 def _differences(old: View, new: View, catalogue: Catalogue) -> tuple[Edit, ...]:
@@ -175,7 +229,7 @@ def begin(ctx: HubContext, plan: Plan) -> None:
         If others wrote too often in these moments.
     """
     hub_id = plan.hub_id
-    proposal = proposal_from_json(json.loads(parts.read(parts.table_key(hub_id, plan.plan_id))))
+    proposal = _stored(plan)
     for attempt in range(TRIES):
         _wait(attempt)
         now_published = mapping.published(hub_id)

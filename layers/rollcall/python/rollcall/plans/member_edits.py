@@ -13,20 +13,24 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rollcall.files.cells import split_values
+from rollcall.hubs.admins import admin_addresses
 from rollcall.members import store as members
 from rollcall.members.edits import (
     SEGMENT,
     ColumnEdit,
     Verdict,
+    by_hand,
     current_values,
     edit_member,
     judge,
     newest_deactivation,
     was_deactivated_since,
+    with_by_hand,
 )
 from rollcall.members.model import RECENT, Member, Status
 from rollcall.members.model import Change as MemberChange
 from rollcall.members.projection import single_valued, view
+from rollcall.plans.consequences import of_edits
 from rollcall.plans.model import Change, Edit, Plan, Result
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import Fault, TooLargeToStoreError, TransientError
@@ -34,7 +38,7 @@ from rollcall.runtime.times import now, to_text
 from rollcall.segments.model import normalise
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from rollcall.hubs.context import HubContext
     from rollcall.plans.seen import Seen
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
 CLEAR = "(clear)"
 TRIES = 6
 _STATUSES = (str(Status.ACTIVE), str(Status.INACTIVE))
+_EDITED_SINCE = "Changed in the hub since the plan was made, so not overwritten."
 _OWNED = "The directory says so: change it in the HR system or in the data mapping table."
 
 
@@ -68,6 +73,15 @@ class MemberRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """What the rows of a file share: its columns, who was seen in it, and the address ids of the hub's admins."""
+
+    columns: Sequence[Column]
+    seen: Seen
+    admins: Collection[str]
+
+
+@dataclass(frozen=True, slots=True)
 class _Asked:
     """What a row asks for: faults, edits, and edits of what moved since the download."""
 
@@ -76,10 +90,10 @@ class _Asked:
     conflicts: list[ColumnEdit]
 
 
-def plan_row(ctx: HubContext, row: MemberRow, columns: Sequence[Column], member: Member | None, seen: Seen) -> Change:
+def plan_row(ctx: HubContext, row: MemberRow, shared: Shared, member: Member | None) -> Change:
     """Return what a row asks for of its member, ``None`` if there is none."""
     base = Change(row=row.number, outcome="unchanged", kind="member", cells=row.cells)
-    fault = _unusable(row, member, seen)
+    fault = _unusable(row, member, shared.seen)
     if member is None or fault:
         return faulty(base, [fault] if fault else [])
     base = replace(base, subject=member.member_id)
@@ -88,18 +102,20 @@ def plan_row(ctx: HubContext, row: MemberRow, columns: Sequence[Column], member:
         detail = "This member was deleted; a file does not bring them back."
         cells = dict.fromkeys(row.cells, "") | {"ref": member.member_id}
         return replace(base, outcome="deleted", reason="deleted", detail=detail, cells=cells)
-    asked = _read_row(ctx, row, columns, member)
+    asked = _read_row(ctx, row, shared.columns, member)
     if asked.faults:
         return faulty(base, asked.faults)
-    names = {column.column: column for column in columns}
-    in_words = tuple(_in_words(edit, names, ctx.catalogue) for edit in asked.conflicts or asked.edits)
+    names = {column.column: column for column in shared.columns}
+    in_words = tuple(in_labels(ctx, member, edit, names[edit.column].name) for edit in asked.conflicts or asked.edits)
     if asked.conflicts:
+        data = _data(member, [*asked.edits, *asked.conflicts])
         said = ", ".join(edit.field for edit in in_words)
         detail = f"Changed in the hub since the download, so not overwritten: {said}. Download the file again."
-        return replace(base, outcome="conflict", reason="changed_since_download", detail=detail, edits=in_words)
+        return replace(
+            base, outcome="conflict", reason="changed_since_download", detail=detail, edits=in_words, data=data
+        )
     if asked.edits:
-        data = {"edits": [_to_json(edit) for edit in asked.edits]}
-        return replace(base, outcome="edit", todo=True, edits=in_words, data=data)
+        return planned(base, member, asked.edits, in_words, is_admin=member.address_id in shared.admins)
     return base
 
 
@@ -211,9 +227,24 @@ def _unknown(column: Column, text: str, words: _Words) -> Fault:
     return Fault(column.header, words.code, f"There is no {words.what} “{text[:60]}”.{hint}")
 
 
-def _in_words(edit: ColumnEdit, names: Mapping[str, Column], catalogue: Catalogue) -> Edit:
-    old, new = (labels_of(edit.column, value, catalogue) for value in (edit.old, edit.new))
-    return Edit(names[edit.column].name, old, new, edit.column)
+def in_labels(ctx: HubContext, member: Member, edit: ColumnEdit, name: str) -> Edit:
+    """Return an edit of a member as people read it, with where the old value comes from."""
+    old, new = (labels_of(edit.column, value, ctx.catalogue) for value in (edit.old, edit.new))
+    return Edit(name, old, new, edit.column, _sources(ctx, member, edit.column))
+
+
+def _sources(ctx: HubContext, member: Member, column: str) -> tuple[str, ...]:
+    """Return where what the member shows in a column comes from: ids of sources, ``manual``, ``kept``."""
+    provenance = view(member, ctx.hub, single_valued(ctx.catalogue)).provenance
+    what, _, name = column.partition(":")
+    start = {"roles": "roles.", "segment": f"segments.{name}."}.get(what)
+    found = [
+        part
+        for key, parts in provenance.items()
+        for part in parts
+        if (key.startswith(start) if start else key == f"profile.{name}" and what == "profile")
+    ]
+    return tuple(dict.fromkeys(found))
 
 
 def labels_of(column: str, value: tuple[str, ...], catalogue: Catalogue) -> tuple[str, ...]:
@@ -245,10 +276,9 @@ def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:
         if member is None or view(member, ctx.hub, single_valued(ctx.catalogue)).status is Status.DELETED:
             return Result("deleted", "deleted", "This member was deleted; a plan does not bring them back.")
         if mark in member.recent_changes:
-            return Result("applied")
-        moved = _moved(ctx, member, edits)
-        if moved:
-            return Result("conflict", "changed_since_planned", moved)
+            return Result("applied", data={"hand": _seen_again(ctx, plan, change, member, edits)})
+        if moved := _moved(ctx, member, change, edits):
+            return moved
         at = to_text(now())
         edited, refused = edit_member(member, edits, ctx.hub, ctx.catalogue, at)
         if refused:
@@ -264,20 +294,96 @@ def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:
             continue
         except TooLargeToStoreError as exc:
             return Result("error", exc.code, exc.detail)
-        return Result("applied")
+        return Result("applied", data={"hand": _hand(change, stored)})
     raise TransientError
 
 
-def _moved(ctx: HubContext, member: Member, edits: Sequence[ColumnEdit]) -> str:
-    """Return what happened to the member since the plan was made that its edits must not undo; empty if nothing."""
+def _hand(change: Change, after: Member) -> dict[str, Any]:
+    """Return column → what was decided by hand before the change, and after it: what undoing it needs."""
+    return {column: [before, by_hand(after, column)] for column, before in change.data["hand"].items()}
+
+
+def _seen_again(
+    ctx: HubContext, plan: Plan, change: Change, member: Member, edits: Sequence[ColumnEdit]
+) -> dict[str, Any]:
+    """Return the same for a change that was made by a run that died, from the member as it is now.
+
+    If others wrote the member since, it is computed once more from what was there before; where that is not what is
+    there now, undoing leaves it alone.
+    """
+    if member.change.cause == f"plan:{plan.plan_id}":
+        return _hand(change, member)
+    before = member
+    for column, value in change.data["hand"].items():
+        before = with_by_hand(before, column, value)
+    again, _ = edit_member(before, edits, ctx.hub, ctx.catalogue, member.suspended or to_text(now()))
+    return _hand(change, again)
+
+
+def _moved(ctx: HubContext, member: Member, change: Change, edits: Sequence[ColumnEdit]) -> Result | None:
+    """Return what happened to the member since the plan was made that its edits must not undo; nothing if all is well.
+
+    That is another value shown, or another decision of an admin behind the same value.
+    """
     shown = current_values(member, [edit.column for edit in edits], ctx.hub, ctx.catalogue)
-    if any(set(shown[edit.column]) not in (set(edit.old), set(edit.new)) for edit in edits):
-        return "Changed in the hub since the plan was made, so not overwritten."
+    is_decided = any(by_hand(member, column) != before for column, before in change.data["hand"].items())
+    if is_decided and all(set(shown[edit.column]) == set(edit.new) for edit in edits):
+        return Result("unchanged", "already_so", "Somebody else made it so in the meantime.")
+    if is_decided or any(set(shown[edit.column]) not in (set(edit.old), set(edit.new)) for edit in edits):
+        there = {column: labels_of(column, value, ctx.catalogue) for column, value in shown.items()}
+        return Result("conflict", "changed_since_planned", _EDITED_SINCE, data={"now": there})
     newest = newest_deactivation(member)
     seen = [edit.seen for edit in edits if edit.reactivates]
     if newest and any(time is None or newest > time for time in seen):
-        return "Deactivated again since the plan was made, so not reactivated."
-    return ""
+        detail = "Deactivated again since the plan was made, so not reactivated."
+        return Result("conflict", "changed_since_planned", detail)
+    return None
+
+
+def planned(
+    base: Change, member: Member, edits: Sequence[ColumnEdit], in_words: tuple[Edit, ...], *, is_admin: bool
+) -> Change:
+    """Return the change that makes these edits, with the consequences they have."""
+    warnings = of_edits(in_words, is_admin=is_admin)
+    return replace(base, outcome="edit", todo=True, edits=in_words, data=_data(member, edits), warnings=warnings)
+
+
+def replan(ctx: HubContext, source: Plan, found: Sequence[tuple[Change, Result | None]]) -> list[Change]:
+    """Return what conflicts of a plan would do to the members as they are now."""
+    del source
+    stored = members.get_members(ctx.hub.hub_id, [change.subject for change, _ in found])
+    admins = admin_addresses(ctx.hub.hub_id, ctx.key)
+    return [_replan(ctx, change, stored.get(change.subject), admins) for change, _ in found]
+
+
+def _replan(ctx: HubContext, change: Change, member: Member | None, admins: Collection[str]) -> Change:
+    base = replace(change, outcome="unchanged", reason="", detail="", todo=False, edits=(), data={}, warnings=(), id="")
+    if member is None or view(member, ctx.hub, single_valued(ctx.catalogue)).status is Status.DELETED:
+        return replace(base, outcome="deleted", reason="deleted", detail="This member was deleted.", cells={})
+    asked = [_from_json(edit) for edit in change.data["edits"]]
+    shown = current_values(member, [edit.column for edit in asked], ctx.hub, ctx.catalogue)
+    newest = newest_deactivation(member)
+    edits = [
+        replace(edit, old=shown[edit.column], seen=newest if edit.column == "status" else None)
+        for edit in asked
+        if set(shown[edit.column]) != set(edit.new)
+    ]
+    _, refused = edit_member(member, edits, ctx.hub, ctx.catalogue, to_text(now()))
+    if refused:
+        return replace(base, outcome="error", reason="owned_by_directory", detail=_OWNED)
+    if not edits:
+        return base
+    names = {edit.column: edit.field for edit in change.edits}
+    in_words = tuple(in_labels(ctx, member, edit, names.get(edit.column, edit.column)) for edit in edits)
+    return planned(base, member, edits, in_words, is_admin=member.address_id in admins)
+
+
+def _data(member: Member, edits: Sequence[ColumnEdit]) -> dict[str, Any]:
+    """Return what applying needs: the edits, and what was decided by hand of their columns so far."""
+    return {
+        "edits": [_to_json(edit) for edit in edits],
+        "hand": {edit.column: by_hand(member, edit.column) for edit in edits},
+    }
 
 
 def _to_json(edit: ColumnEdit) -> list[Any]:

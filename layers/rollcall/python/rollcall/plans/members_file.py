@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from rollcall.exports.model import visible_segments
 from rollcall.files.rows import Row, read_rows
+from rollcall.hubs.admins import admin_addresses
 from rollcall.hubs.model import Permission
 from rollcall.members import store as members
 from rollcall.members.edits import PROFILE, SEGMENT
 from rollcall.plans import invites, member_edits, new_members
-from rollcall.plans.member_edits import Column, MemberRow
+from rollcall.plans.member_edits import Column, MemberRow, Shared
 from rollcall.privacy.emails import usable_email
 from rollcall.runtime.errors import Fault, MalformedError
 from rollcall.runtime.ids import is_hash
@@ -49,6 +50,7 @@ def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO, sta
         detail = "There is no column “ref” or “email”. Please start from a members file that you downloaded here."
         raise MalformedError([Fault("header", "missing_column", detail)])
     columns = _columns(reader.headers, segments, upload)
+    shared = Shared(columns, start.seen, admin_addresses(ctx.hub.hub_id, ctx.key))
     rows = (_row(row) for row in islice(reader, start.skip, None))
     while batch := list(islice(rows, BATCH)):
         emails = {row.number: email for row in batch if not row.ref and (email := usable_email(row.email))}
@@ -63,7 +65,7 @@ def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO, sta
         found = members.get_members(ctx.hub.hub_id, ids.values())
         for row in batch:
             if row.ref or row.fault or row.number in ids:
-                yield member_edits.plan_row(ctx, row, columns, found.get(ids.get(row.number, "")), start.seen)
+                yield member_edits.plan_row(ctx, row, shared, found.get(ids.get(row.number, "")))
             else:
                 address_id = address_ids.get(row.number, "")
                 newcomer = new_members.Newcomer(row, columns, segments, address_id)

@@ -30,6 +30,7 @@ _WHAT = {
     PlanKind.MEMBER_EDITS: "Changes to members",
     PlanKind.MAPPING_CHANGE: "New data mapping table",
     PlanKind.HELD_REMOVALS: "People who would leave",
+    PlanKind.UNDO: "Undoing a change",
 }
 WORDS = {
     "invite": "To be invited",
@@ -48,6 +49,10 @@ WORDS = {
     "create": "New members",
     "created": "New members, added",
     "unchanged": "Without a change",
+    "reverse": "To be reversed",
+    "reversed": "Reversed",
+    "left": "Edited since, left as it is",
+    "impossible": "Cannot be reversed",
     "left_out": "Not approved",
     "not_applied": "Not done, the plan was stopped",
     "conflict": "Changed in the meantime, not overwritten",

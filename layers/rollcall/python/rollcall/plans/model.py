@@ -33,6 +33,7 @@ class PlanKind(StrEnum):
     MEMBER_EDITS = "member_edits"
     MAPPING_CHANGE = "mapping_change"
     HELD_REMOVALS = "held_removals"
+    UNDO = "undo"
 
 
 class PlanState(StrEnum):
@@ -89,6 +90,8 @@ class Plan:
         It is there to be read and is never applied.
     selection
         Which changes were approved: name of a file of the plan (``parts.selection_key``); empty for all.
+    undone_by, replanned_by
+        Ids of the newest plans that undo this one, and that plan its conflicts once more.
     warnings
         Consequence (``consequences.py``) → number of changes that have it.
     chain
@@ -122,6 +125,8 @@ class Plan:
     begun_at: str = ""
     is_trial: bool = False
     selection: str = ""
+    undone_by: str = ""
+    replanned_by: str = ""
     warnings: Mapping[str, int] = field(default_factory=dict)
     chain: str = ""
 

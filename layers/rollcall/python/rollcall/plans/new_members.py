@@ -119,7 +119,7 @@ def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:
             time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
         if held := members.get_member(hub_id, member_id):
             recompute_member(context.load(hub_id), member_id, held.change)  # perhaps it died before
-            return Result("created")
+            return Result("created", data={"member_id": member_id})
         known = look(ctx, [change.subject], [])
         persons = known.people_of(change.subject, "")
         address = known.addresses.get(change.subject, Address(change.subject))
@@ -134,7 +134,7 @@ def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:
             return Result("error", exc.code, exc.detail)
         if context.current_versions(hub_id) != ctx.versions:
             recompute_member(context.load(hub_id), member_id, member.change)
-        return Result("created")
+        return Result("created", data={"member_id": member_id})
     raise TransientError
 
 
@@ -202,11 +202,9 @@ def _reason(address: Address, persons: Sequence[PersonRecord], data: Mapping[str
     return skip_reason(replace(address, holders={}), [], None, "")
 
 
-def _member(
-    ctx: HubContext, plan: Plan, address_id: str, data: Mapping[str, Any], persons: Sequence[PersonRecord]
-) -> Member:
-    at = to_text(now())
-    manual = Manual(
+def manual_of(data: Mapping[str, Any]) -> Manual:
+    """Return what the row says by hand of the new member: the data of the change that makes them."""
+    return Manual(
         roles=tuple(data["roles"]),
         segments={name: tuple(options) for name, options in data["segments"].items()},
         profile=data["profile"],
@@ -214,10 +212,16 @@ def _member(
         first_name=data["first_name"],
         last_name=data["last_name"],
     )
+
+
+def _member(
+    ctx: HubContext, plan: Plan, address_id: str, data: Mapping[str, Any], persons: Sequence[PersonRecord]
+) -> Member:
+    at = to_text(now())
     member_id = ctx.key.imported_member_id(address_id, plan.plan_id)
     change = MemberChange(f"plan:{plan.plan_id}", plan.approved_by, at)
     joined = [replace(record, member_id=member_id) for record in one_of_each_source(persons)]
-    member = new_member(ctx, member_id, address_id, manual=manual, joined=joined, change=change)
+    member = new_member(ctx, member_id, address_id, manual=manual_of(data), joined=joined, change=change)
     return replace(member, suspended=at) if data["inactive"] else member
 
 

@@ -21,7 +21,7 @@ from urllib.parse import unquote_plus
 from rollcall.files.storage import open_object
 from rollcall.hubs import context
 from rollcall.plans import messages, parts, store
-from rollcall.plans.kinds import FROM_UPLOAD, KINDS
+from rollcall.plans.kinds import FROM_UPLOAD, KINDS, changes_of
 from rollcall.plans.model import PART_SIZE, Plan, PlanKind, PlanState, change_id
 from rollcall.plans.pointers import wake_parts, wake_planning
 from rollcall.plans.seen import Seen, Start
@@ -225,11 +225,8 @@ def _changes(ctx: HubContext, plan: Plan, start: Start) -> Iterator[Iterator[Cha
             raise MalformedError([fault]) from exc
         with stream:
             yield kind.plan_rows(ctx, plan, upload, stream, start)
-    elif kind.plan_changes is not None:
-        yield kind.plan_changes(ctx, plan, start)
     else:
-        msg = f"a plan of kind {plan.kind} cannot be made of this"
-        raise TypeError(msg)
+        yield changes_of(ctx, plan, start)
 
 
 def _read_seen(plan: Plan) -> Seen:

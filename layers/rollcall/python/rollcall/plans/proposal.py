@@ -37,6 +37,10 @@ class Proposal:
         Segment id and option, to be created in segments that are there.
     visibility
         Segment id → the visibility it gets.
+    visibility_before
+        Segment id → the visibility it had.
+    replaces
+        Id of the plan that published the table before; empty if there was none.
     """
 
     table: MappingTable
@@ -44,6 +48,8 @@ class Proposal:
     segments: tuple[Segment, ...] = ()
     options: tuple[tuple[str, Option], ...] = ()
     visibility: tuple[tuple[str, Visibility], ...] = ()
+    visibility_before: tuple[tuple[str, str], ...] = ()
+    replaces: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +211,8 @@ def proposal_to_json(proposal: Proposal) -> Item:
         ],
         "options": [[segment_id, option.option_id, option.label] for segment_id, option in proposal.options],
         "visibility": [[segment_id, str(visibility)] for segment_id, visibility in proposal.visibility],
+        "visibility_before": [list(one) for one in proposal.visibility_before],
+        "replaces": proposal.replaces,
     }
 
 
@@ -226,4 +234,6 @@ def proposal_from_json(document: Item) -> Proposal:
         segments=tuple(segments),
         options=tuple((segment_id, Option(option_id, label)) for segment_id, option_id, label in document["options"]),
         visibility=tuple((segment_id, Visibility(visibility)) for segment_id, visibility in document["visibility"]),
+        visibility_before=tuple((segment_id, old) for segment_id, old in document["visibility_before"]),
+        replaces=document["replaces"],
     )

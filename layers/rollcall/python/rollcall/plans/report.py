@@ -21,10 +21,16 @@ _OWN = ("what", "id", "changes")
 
 
 def with_result(change: Change, result: Result | None) -> Change:
-    """Return the change with what became of it; itself if nothing did yet."""
+    """Return the change with what became of it; itself if nothing did yet.
+
+    Of a conflict the old values are those that are there, so that both values are seen.
+    """
     if result is None:
         return change
-    return replace(change, outcome=result.outcome, reason=result.reason, detail=result.detail or change.detail)
+    there = result.data.get("now", {})
+    edits = tuple(replace(edit, old=tuple(there.get(edit.column, edit.old))) for edit in change.edits)
+    detail = result.detail or change.detail
+    return replace(change, outcome=result.outcome, reason=result.reason, detail=detail, edits=edits)
 
 
 def lines(changes: Iterable[Change]) -> Iterator[bytes]:

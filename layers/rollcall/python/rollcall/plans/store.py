@@ -250,6 +250,14 @@ def turn_action(plan: Plan, state: PlanState, at: datetime) -> dynamo.Action:
     )
 
 
+def follow_action(plan: Plan, by: str, plan_id: str) -> dynamo.Action:
+    """Return the write that names the newest plan that follows; ``by`` is ``undone_by`` or ``replanned_by``."""
+    values = {"new": plan_id, "seen": getattr(plan, by)}
+    return dynamo.update_action(
+        TABLE, pk(plan.hub_id, plan.plan_id), "-", f"SET #{by} = :new", condition=f"#{by} = :seen", values=values
+    )
+
+
 def begin_part(plan: Plan, part: int, at: datetime) -> bool:
     """Note that a part is begun, if the plan is being applied now.
 
