@@ -3,7 +3,8 @@
 ``up`` starts MiniStack (an AWS emulator that enforces IAM) and the mail recorder, builds and deploys ``template.yaml``,
 and writes ``.local/stack.json``. What has not changed is not done again. ``down`` stops both and forgets their data.
 
-Environment: ``ROLLCALL_PORT`` (4566; the mail recorder takes the next one), ``ROLLCALL_STATE_DIR`` (``.local``).
+Environment: ``ROLLCALL_PORT`` (4566; the mail recorder takes the next one, a test's
+vendor-like server the one after), ``ROLLCALL_STATE_DIR`` (``.local``).
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ STATE = (ROOT / os.environ.get("ROLLCALL_STATE_DIR", ".local")).resolve()
 VENVS = ROOT / ".local" / "venvs"
 PORT = int(os.environ.get("ROLLCALL_PORT", "4566"))
 MAIL_PORT = PORT + 1
+VENDOR_PORT = PORT + 2
 ENDPOINT = f"http://127.0.0.1:{PORT}"
 RECORDER = f"http://127.0.0.1:{MAIL_PORT}"
+VENDORS = f"http://127.0.0.1:{VENDOR_PORT}"
 REGION = "eu-central-1"
 STACK = "rollcall"
 ARTIFACTS = "rollcall-artifacts"
@@ -287,6 +290,7 @@ def parameters() -> list[str]:
         f"Architecture={ARCHITECTURE}",
         f"SenderAddress={SENDER}",
         f"SesEndpointUrl={RECORDER}",
+        f"VendorApiBase={VENDORS}",
         f"PublicBaseUrl={API_URL}",
     ]
 
@@ -372,6 +376,7 @@ def write_state(*, fresh: bool) -> None:
         "region": REGION,
         "endpoint_url": ENDPOINT,
         "recorder_url": RECORDER,
+        "vendor_api_url": VENDORS,
         "mail_dir": str(STATE / "mail"),
         "stack_name": STACK,
         "access_key_id": CREDENTIALS["AWS_ACCESS_KEY_ID"],

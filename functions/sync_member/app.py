@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from rollcall.people.sync import apply_event
@@ -18,15 +19,15 @@ require(
     "PLANS_TABLE",
     "FILES_BUCKET",
     "STACK_SECRET_ARN",
+    "SOURCE_SECRETS_PREFIX",
     "DIRECTORY_EVENTS_QUEUE_URL",
     "EMAILS_QUEUE_URL",
 )
+# Of the 30 that the function has, with room for one last question and for applying what was found.
+LOOKING_SECONDS = 10.0
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Take SQS records with ``{hub_id, source_id, event_id}``; report those that must come again."""
-    return queues.process(event, _apply)
-
-
-def _apply(pointer: queues.Pointer) -> None:
-    apply_event(pointer["hub_id"], pointer["event_id"])
+    look_until = time.monotonic() + LOOKING_SECONDS
+    return queues.process(event, lambda pointer: apply_event(pointer["hub_id"], pointer["event_id"], look_until))

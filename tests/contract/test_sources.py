@@ -50,18 +50,18 @@ SAMPLES = sorted(path for name in PROVIDERS for path in (EVENTS / name).iterdir(
 # What each sample says: kind, complete, and a few of the values; or the reason why it is ignored.
 EXPECTED = {
     "bamboohr/company.deleted": "whole_source",
-    "bamboohr/employee.created": "needs_credentials",
+    "bamboohr/employee.created": "look(added)",
     "bamboohr/employee.deleted": "deleted",
     "bamboohr/employee.deleted.form": "deleted",
-    "bamboohr/employee.updated": "needs_credentials",
-    "bamboohr/employee_with_fields.created_then_updated.wrapped_values": "needs_credentials updated",
+    "bamboohr/employee.updated": "look(updated)",
+    "bamboohr/employee_with_fields.created_then_updated.wrapped_values": "look(added) updated",
     "bamboohr/employee_with_fields.deleted": "deleted",
     "bamboohr/employee_with_fields.updated": "updated deactivated",
     "bamboohr/employee_with_fields.updated.chosen_post_fields": "deactivated",
     "bamboohr/employee_with_fields.updated.form": "updated deactivated",
     "finch/account.updated.disconnected": "whole_source",
-    "finch/employment.updated": "needs_credentials",
-    "finch/individual.created": "needs_credentials",
+    "finch/employment.updated": "look(updated)",
+    "finch/individual.created": "look(added)",
     "finch/individual.deleted": "deleted",
     "finch/test": "test",
     "merge/Employee.added": "added",
@@ -101,7 +101,9 @@ def source(name: str, **settings: str) -> Source:
 
 
 def said(event: DirectoryEvent | Ignored) -> str:
-    """Return kind or reason."""
+    """Return kind or reason; ``look`` for what says only who."""
+    if isinstance(event, DirectoryEvent) and event.look:
+        return f"look({event.kind})"
     return event.reason if isinstance(event, Ignored) else str(event.kind)
 
 

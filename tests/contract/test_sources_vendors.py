@@ -257,7 +257,8 @@ def test_bamboohr_wrapped_values_are_unwrapped_and_the_created_waits_for_its_upd
     created, updated = parse(
         "bamboohr", sample("bamboohr/employee_with_fields.created_then_updated.wrapped_values.json")
     )
-    assert reasons([created]) == ["needs_credentials"]
+    assert isinstance(created, DirectoryEvent)
+    assert (created.kind, created.look, created.fields) == (Kind.ADDED, True, {})
     assert isinstance(updated, DirectoryEvent)
     kept = without_denied(updated, source("bamboohr"))
     assert kept.fields["first_name"] == "Łukasz"
@@ -432,20 +433,29 @@ def test_finch_deletion_acts() -> None:
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
-        *(
-            (f"{what}.{how}", "needs_credentials")
-            for what in ("individual", "directory")
-            for how in ("created", "updated")
-        ),
-        *((f"employment.{how}", "needs_credentials") for how in ("created", "updated", "deleted")),
         *((kind, "unused_type") for kind in ("company.updated", "payment.created", "job.benefit_create.completed")),
         ("account.updated", "whole_source"),
         ("test", "test"),
     ],
 )
-def test_finch_event_that_would_have_to_be_looked_up_is_recorded(kind: str, reason: str) -> None:
-    """Everything but a deletion is recorded with the reason why it does nothing."""
+def test_finch_event_about_no_person_is_recorded(kind: str, reason: str) -> None:
+    """What is about nobody is recorded with the reason why it does nothing."""
     assert reasons(parse("finch", {**sample("finch/individual.deleted.json"), "event_type": kind})) == [reason]
+
+
+@pytest.mark.parametrize(
+    ("kind", "means"),
+    [
+        ("individual.created", Kind.ADDED),
+        ("directory.created", Kind.ADDED),
+        *((f"{what}.updated", Kind.UPDATED) for what in ("individual", "directory", "employment")),
+        *((f"employment.{how}", Kind.UPDATED) for how in ("created", "deleted")),
+    ],
+)
+def test_finch_event_about_a_person_is_to_be_looked_up(kind: str, means: Kind) -> None:
+    """It says who; an employment that is gone removes nobody before it was looked up."""
+    event = one(parse("finch", {**sample("finch/individual.deleted.json"), "event_type": kind}))
+    assert (event.kind, event.look, event.external_id) == (means, True, "5d0f4c3e-1b2a-4c9d-8e7f-6a5b4c3d2e1f")
 
 
 def test_finch_deletion_of_nobody_is_refused() -> None:

@@ -347,7 +347,7 @@ def test_silence_is_told_by_the_sources_own_rhythm(aws: None) -> None:
     for ago in range(4, 14):
         counts = {"accepted": 1, "ignored": 0}
         at = NOW - timedelta(days=ago)
-        health.note_taken(source.hub_id, source.source_id, at, counts, secret_id="x", needs_credentials=False)
+        health.note_taken(source.hub_id, source.source_id, at, counts, secret_id="x")
     assert source.call("GET", "").json["health"]["silent"]
     source.send()
     assert not source.call("GET", "").json["health"]["silent"]

@@ -18,6 +18,7 @@ from rollcall.hubs import store
 from rollcall.hubs.api import Name  # noqa: TC001 - pydantic reads it
 from rollcall.hubs.keyring import MAX_LIVE, Keyring, Secret
 from rollcall.hubs.model import DeletedMeans, Permission, Source
+from rollcall.people import event_log
 from rollcall.people.events import Ignored, Kind
 from rollcall.runtime.errors import Fault, MalformedError, NotFoundError, RefusedError
 from rollcall.runtime.ids import is_ulid, new_id
@@ -26,9 +27,9 @@ from rollcall.runtime.settings import optional
 from rollcall.runtime.times import now, to_text
 from rollcall.sources import registry
 from rollcall.sources.health import Health, get_health, used_name
-from rollcall.sources.model import Delivery
+from rollcall.sources.model import Delivery, as_the_source_wants
 from rollcall.sources.policy import Away, EmailChoice, Leaving, Policy, PreHire, read_policy
-from rollcall.sources.receive import MAX_BODY, as_the_source_wants
+from rollcall.sources.receive import MAX_BODY
 
 if TYPE_CHECKING:
     from rollcall.people.events import DirectoryEvent
@@ -275,6 +276,8 @@ def change_source(hub_id: str, source_id: str, body: SourceSettings) -> Response
             ring = store.get_keyring(source).with_credentials(credentials)
             updated = replace(updated, credentials_at=to_text(now()) if credentials else None)
         _check(updated)
+        if credentials:  # before: a death in between costs the sweep a look, not the events
+            event_log.credentials_came(hub_id, source_id, now())
         return store.update_source(updated, seen=source.version, keyring=ring)
 
     updated = etags.retry(change)
@@ -427,6 +430,10 @@ def _check_credentials(source: Source, given: dict[str, str]) -> None:
     wrong = sorted(given.keys() ^ set(known))
     if wrong:
         raise MalformedError([Fault(f"body.credentials.{name}", "wrong_credentials", detail) for name in wrong])
+    module = registry.asked(source.provider)
+    if module and not module.are_credentials(given):
+        detail = "These cannot be the vendor's credentials. Paste them exactly, without spaces around them."
+        raise MalformedError([Fault("body.credentials", "wrong_credentials", detail)])
 
 
 def _shown(source: Source) -> dict[str, Any]:

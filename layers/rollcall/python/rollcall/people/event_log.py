@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from rollcall.people.events import DirectoryEvent, Ignored
-from rollcall.people.model import EventState, LoggedEvent, Outcome, event_from_item, event_to_item
+from rollcall.people.model import EventState, LoggedEvent, Looking, Outcome, event_from_item, event_to_item
 from rollcall.runtime import dynamo, lists, queues
 from rollcall.runtime.ids import digest, shard_of
 from rollcall.runtime.times import to_text
@@ -21,6 +23,7 @@ DUE_SHARDS = 8
 FIRST_SWEEP = timedelta(minutes=1)
 ERASED = "erased"
 LONGEST_SWEEP = timedelta(hours=6)
+CREDENTIALS_CAME = "credentials"
 Recorded = Literal["new", "duplicate", "conflict"]
 
 
@@ -126,32 +129,46 @@ def from_item(item: dict[str, Any]) -> LoggedEvent:
         person_id=item.get("person_id"),
         round=item.get("round", 0),
         event=event_from_item(item["event"]) if item.get("event") else None,
+        looking=Looking(item.get("look_tries", 0), item.get("turn_at")),
     )
 
 
-def settle_event(hub_id: str, event_id: str, outcome: Outcome, at: datetime, seen_round: int = 0) -> bool:
+def settle_event(
+    hub_id: str, event_id: str, outcome: Outcome, at: datetime, seen_round: int = 0, *, list_of: str = ""
+) -> bool:
     """Write down what a new event did. Returns whether it was still new; a second settling changes nothing.
 
     One about somebody who was erased loses what it said.
 
     An event that was made new again since it was read (``seen_round``) stays new: its outcome may be another one now.
+
+    Parameters
+    ----------
+    list_of
+        The source in whose list of events without credentials it is kept, to be applied again when they come.
     """
+    values: dict[str, Any] = {
+        "round": seen_round,
+        "state": str(outcome.state),
+        "reason": outcome.reason,
+        "detail": outcome.detail,
+        "at": to_text(at),
+        "new": str(EventState.NEW),
+        "erased": outcome.reason == ERASED,
+    }
+    update = "SET #state = :state, #reason = :reason, #detail = :detail, #settled_at = :at, #erased = :erased"
+    if list_of:
+        update += ", #due_pk = :due_pk, #due_sk = :at"
+        values["due_pk"] = _credentials_list(hub_id, list_of)
+    else:
+        update += " REMOVE #due_pk, #due_sk" + (", #event" if outcome.reason == ERASED else "")
     action = dynamo.update_action(
         TABLE,
         pk(hub_id, event_id),
         "-",
-        "SET #state = :state, #reason = :reason, #detail = :detail, #settled_at = :at, #erased = :erased "
-        "REMOVE #due_pk, #due_sk" + (", #event" if outcome.reason == ERASED else ""),
+        update,
         condition="#state = :new AND (attribute_not_exists(#round) OR #round = :round)",
-        values={
-            "round": seen_round,
-            "state": str(outcome.state),
-            "reason": outcome.reason,
-            "detail": outcome.detail,
-            "at": to_text(at),
-            "new": str(EventState.NEW),
-            "erased": outcome.reason == ERASED,
-        },
+        values=values,
     )
     try:
         dynamo.write([action])
@@ -176,6 +193,64 @@ def forget_action(key: str, at: datetime) -> dynamo.Action:
     )
 
 
+def freeze_event(hub_id: str, event_id: str, looked: DirectoryEvent) -> DirectoryEvent:
+    """Put what was looked up in the place of an event that said only who, and return what lies there now.
+
+    The first to look is the one that counts, so that applying the event again is the same for ever.
+    """
+    action = dynamo.update_action(
+        TABLE,
+        pk(hub_id, event_id),
+        "-",
+        "SET #event = :event",
+        condition="attribute_exists(#pk) AND #event.#look = :true",
+        values={"event": event_to_item(looked), "true": True},
+    )
+    try:
+        dynamo.write([action])
+    except dynamo.ConditionFailedError as exc:
+        held = exc.old.get(0)
+        return (from_item(held).event if held else None) or looked
+    return looked
+
+
+def wait(hub_id: str, logged: LoggedEvent, *, until: datetime, detail: str, looking: Looking, at: datetime) -> None:
+    """Let a new event come again at a time, saying why; the sweeper finds it should the message get lost.
+
+    Raises
+    ------
+    TransientError
+        If it is not certain that this is written down, or the message was not taken.
+    """
+    seconds = max(math.ceil((until - at).total_seconds()), 0)
+    is_far = seconds > queues.MAX_DELAY
+    action = dynamo.update_action(
+        TABLE,
+        pk(hub_id, logged.event_id),
+        "-",
+        "SET #reason = :reason, #detail = :detail, #due_sk = :due_sk, #sweeps = :zero, "
+        "#look_tries = :tries, #turn_at = :turn_at",
+        condition="#state = :new AND (attribute_not_exists(#round) OR #round = :round)",
+        values={
+            "reason": "waiting",
+            "detail": detail,
+            "due_sk": to_text(until if is_far else until + FIRST_SWEEP),
+            "zero": 0,
+            "tries": looking.tries,
+            "turn_at": looking.turn_at,
+            "new": str(EventState.NEW),
+            "round": logged.round,
+        },
+    )
+    try:
+        dynamo.write([action])
+    except dynamo.ConditionFailedError:
+        return
+    if not is_far:
+        pointer = {"hub_id": hub_id, "source_id": logged.source_id, "event_id": logged.event_id}
+        queues.send(QUEUE, pointer, delay=seconds)
+
+
 def reopen_event(hub_id: str, event_id: str, at: datetime) -> None:
     """Make a settled event new again, so that it is applied once more (replay). The merge makes that safe.
 
@@ -194,7 +269,8 @@ def reopen_action(hub_id: str, event_id: str, at: datetime) -> dynamo.Action:
         pk(hub_id, event_id),
         "-",
         "SET #state = :new, #reason = :reason, #detail = :detail, "
-        "#due_pk = :due_pk, #due_sk = :due_sk, #sweeps = :zero, #round = if_not_exists(#round, :zero) + :one",
+        "#due_pk = :due_pk, #due_sk = :due_sk, #sweeps = :zero, #round = if_not_exists(#round, :zero) + :one "
+        "REMOVE #look_tries, #turn_at",
         condition="attribute_exists(#event) OR #erased = :true",
         values={
             "true": True,
@@ -213,6 +289,56 @@ def still_there(hub_id: str, event_ids: Iterable[str]) -> tuple[str, ...]:
     """Return those of the events that could be applied again: they are kept no longer than they must be."""
     wanted = list(event_ids)
     return tuple(event_id for event_id in wanted if (found := get_event(hub_id, event_id)) and found.event)
+
+
+def credentials_came(hub_id: str, source_id: str, at: datetime) -> None:
+    """Note that a source has credentials, or new ones: the sweep applies again what needed them.
+
+    Raises
+    ------
+    TransientError
+        If it is not certain that this is written down.
+    """
+    action = dynamo.update_action(
+        TABLE,
+        f"{hub_id}#K#{source_id}",
+        "-",
+        "SET #hub_id = :hub_id, #source_id = :source_id, #due_pk = :due_pk, #due_sk = :at",
+        values={"hub_id": hub_id, "source_id": source_id, "due_pk": CREDENTIALS_CAME, "at": to_text(at)},
+    )
+    dynamo.write([action])
+
+
+def sources_with_new_credentials(limit: int) -> list[tuple[str, str, str]]:
+    """Return hub id, source id and time of credentials that came and were not yet swept for long enough."""
+    page = dynamo.query(TABLE, CREDENTIALS_CAME, index="due", limit=limit)
+    found = [(*item["pk"].split("#K#"), item["due_sk"]) for item in page.items]
+    return [(hub_id, source_id, at) for hub_id, source_id, at in found]
+
+
+def events_without_credentials(hub_id: str, source_id: str, until: datetime, limit: int) -> list[str]:
+    """Return ids of events of a source that up to a time could not be looked up for want of credentials."""
+    key, values = _credentials_list(hub_id, source_id), {"until": to_text(until)}
+    page = dynamo.query(TABLE, key, index="due", condition="#due_sk <= :until", values=values, limit=limit)
+    return [item["pk"].rpartition("#")[2] for item in page.items]
+
+
+def credentials_done(hub_id: str, source_id: str, seen: str) -> None:
+    """Forget that credentials came, unless others came since."""
+    action = dynamo.update_action(
+        TABLE,
+        f"{hub_id}#K#{source_id}",
+        "-",
+        "REMOVE #due_pk, #due_sk",
+        condition="#due_sk = :seen",
+        values={"seen": seen},
+    )
+    with suppress(dynamo.ConditionFailedError):
+        dynamo.write([action])
+
+
+def _credentials_list(hub_id: str, source_id: str) -> str:
+    return f"credentials#{hub_id}#{source_id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,8 @@ class DirectoryEvent:
         The event carries the whole record: fields and attributes it does not mention are gone.
     active
         What the record says about activity beside the kind: ``True``, ``False`` or unknown.
+    look
+        The source says only who; what happened has to be looked up, and takes this event's place then.
     """
 
     event_id: str
@@ -64,6 +66,7 @@ class DirectoryEvent:
     groups: dict[str, bool] = field(default_factory=dict)
     complete: bool = False
     active: bool | None = None
+    look: bool = False
 
     @property
     def stamp(self) -> Stamp:

@@ -141,6 +141,7 @@ class EventState(StrEnum):
     HELD = "held"
     IGNORED = "ignored"
     QUARANTINED = "quarantined"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,22 @@ class Outcome:
     state: EventState
     reason: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """How looking up the person of an event has gone so far.
+
+    Attributes
+    ----------
+    tries
+        Failed tries.
+    turn_at
+        Seconds since 1970: its turn in the line of its source, ``None`` if it has none.
+    """
+
+    tries: int = 0
+    turn_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +197,7 @@ class LoggedEvent:
     person_id: str | None = None
     round: int = 0
     event: DirectoryEvent | None = field(default=None, repr=False)
+    looking: Looking = Looking()
 
 
 def event_to_item(event: DirectoryEvent) -> Item:
@@ -195,6 +213,7 @@ def event_to_item(event: DirectoryEvent) -> Item:
         "groups": dict(event.groups),
         "complete": event.complete,
         "active": event.active,
+        **({"look": True} if event.look else {}),
     }
 
 

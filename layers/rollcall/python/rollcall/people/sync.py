@@ -7,6 +7,7 @@ member was computed from old rules, and the event is applied once more with the 
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from datetime import timedelta
@@ -22,13 +23,15 @@ from rollcall.people.addresses import rank_of
 from rollcall.people.decide import ERASED, FUTURE, Decision, Known, decide
 from rollcall.people.ending import end_if_due
 from rollcall.people.merge import Said, lift, merge
-from rollcall.people.model import Address, EventState, Outcome, PersonRecord
+from rollcall.people.model import Address, EventState, Looking, Outcome, PersonRecord
 from rollcall.plans.messages import wake as announce
 from rollcall.privacy.emails import usable_email
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import NotFoundError, TooLargeToStoreError, TransientError
 from rollcall.runtime.observability import describe, log
 from rollcall.runtime.times import from_text, now, to_text
+from rollcall.sources.fetching import Later, look_up
+from rollcall.sources.model import NEEDS_CREDENTIALS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,13 +40,19 @@ if TYPE_CHECKING:
     from rollcall.members.model import Hold
     from rollcall.people.events import DirectoryEvent
     from rollcall.people.merge import Person
+    from rollcall.people.model import LoggedEvent
 
 TRIES = 6
 FAR_FUTURE = timedelta(hours=24)
 
 
-def apply_event(hub_id: str, event_id: str) -> Outcome | None:
-    """Apply an event of the log and settle it. Returns what it did, or nothing if it was settled before.
+def apply_event(hub_id: str, event_id: str, look_until: float = math.inf) -> Outcome | None:
+    """Apply an event of the log and settle it. Returns what it did, or nothing if it was settled before or waits.
+
+    Parameters
+    ----------
+    look_until
+        On the monotonic clock: until when a vendor may be asked about somebody.
 
     Raises
     ------
@@ -53,16 +62,20 @@ def apply_event(hub_id: str, event_id: str) -> Outcome | None:
     logged = event_log.get_event(hub_id, event_id)
     if logged is None or logged.state is not EventState.NEW:
         return None
-    if logged.event is None:
-        outcome = ERASED  # what it said was taken away while it waited
-    elif from_text(logged.event.occurred_at) > now() + FAR_FUTURE:
+    event = _to_apply(hub_id, logged, look_until)
+    if event is None:
+        return None
+    if isinstance(event, Outcome):
+        outcome = event
+    elif from_text(event.occurred_at) > now() + FAR_FUTURE:
         outcome = ERASED if _is_erased(hub_id, logged.person_id) else FUTURE
     else:
         try:
-            outcome = _apply(hub_id, logged.event)
+            outcome = _apply(hub_id, event)
         except TooLargeToStoreError as exc:
             outcome = Outcome(EventState.QUARANTINED, exc.code, exc.detail)
-    event_log.settle_event(hub_id, event_id, outcome, now(), logged.round)
+    list_of = logged.source_id if outcome.reason == NEEDS_CREDENTIALS else ""
+    event_log.settle_event(hub_id, event_id, outcome, now(), logged.round, list_of=list_of)
     log.info(
         "event_settled",
         hub_id=hub_id,
@@ -77,6 +90,23 @@ def apply_event(hub_id: str, event_id: str) -> Outcome | None:
 def _is_erased(hub_id: str, person_id: str | None) -> bool:
     stored = store.get_person(hub_id, person_id) if person_id else None
     return stored is not None and stored.person.erased
+
+
+def _to_apply(hub_id: str, logged: LoggedEvent, look_until: float) -> DirectoryEvent | Outcome | None:
+    """Return the event, with what was found where it said only who; or its outcome; or nothing if it waits."""
+    event = logged.event
+    if event is None:
+        return ERASED  # what it said was taken away while it waited
+    if not event.look:
+        return event
+    if _is_erased(hub_id, logged.person_id):
+        return ERASED  # nobody is asked about them any more
+    found = look_up(hub_id, event, logged.looking, look_until)
+    if isinstance(found, Later):
+        looking = Looking(found.tries, found.until.timestamp() if found.has_turn else None)
+        event_log.wait(hub_id, logged, until=found.until, detail=found.detail, looking=looking, at=now())
+        return None
+    return found if isinstance(found, Outcome) else event_log.freeze_event(hub_id, logged.event_id, found)
 
 
 def _apply(hub_id: str, event: DirectoryEvent) -> Outcome:

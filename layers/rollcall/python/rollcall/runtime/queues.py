@@ -18,10 +18,18 @@ if TYPE_CHECKING:
 Pointer = dict[str, Any]
 
 
-def send(queue: str, pointer: Mapping[str, Any]) -> None:
+MAX_DELAY = 900
+
+
+def send(queue: str, pointer: Mapping[str, Any], delay: int = 0) -> None:
     """Send one pointer; ``queue`` is the name of the variable that holds the queue's URL.
 
     The message's group is the hub, so that one hub's flood does not delay another (fair queues).
+
+    Parameters
+    ----------
+    delay
+        Seconds until it can be received, at most 900.
 
     Raises
     ------
@@ -33,6 +41,7 @@ def send(queue: str, pointer: Mapping[str, Any]) -> None:
             QueueUrl=env(queue),
             MessageBody=json.dumps(pointer, separators=(",", ":")),
             MessageGroupId=str(pointer["hub_id"]),
+            DelaySeconds=delay,
         )
     except (ClientError, BotoCoreError) as exc:
         raise TransientError from exc

@@ -1,24 +1,26 @@
 """BambooHR: field-based webhooks, which carry the fields somebody chose, and event-based ones, which carry none.
 
-https://documentation.bamboohr.com/docs/webhooks, /docs/field-based-webhooks and /docs/event-based-webhooks.
+https://documentation.bamboohr.com/docs/webhooks, /docs/field-based-webhooks and /docs/event-based-webhooks. Where
+fields are missing, ``GET /api/v1/employees/{id}`` is asked: https://documentation.bamboohr.com/reference/get-employee.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote, urlencode
 
 from rollcall.people.events import DirectoryEvent, Ignored, Kind
 from rollcall.runtime.errors import Fault, MalformedError, UnauthenticError
 from rollcall.runtime.ids import event_id
-from rollcall.runtime.times import from_text
+from rollcall.runtime.times import from_text, to_text
+from rollcall.sources.asking import Answer, Manners, NonsenseError, Question, check_status, read_object
 from rollcall.sources.model import (
-    GO_AND_LOOK,
-    NEEDS_CREDENTIALS,
     OTHER_ACCOUNT,
     Delivery,
     Faults,
@@ -27,19 +29,24 @@ from rollcall.sources.model import (
     load_json,
     plain_words,
     read_attributes,
+    read_date,
     read_field,
     read_id,
     read_time,
 )
+from rollcall.sources.policy import Away, EmailChoice
 from rollcall.sources.secret import AS_SHOWN, is_text_secret, new_text_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rollcall.hubs.model import Source
 
 ANSWER = 200
-SETTINGS: tuple[str, ...] = ("company_id", "field_email", "field_first_name", "field_last_name", "field_status")
+SETTINGS: tuple[str, ...] = (
+    *("company_id", "field_email", "field_first_name", "field_last_name", "field_status"),
+    "fields",
+)
 CREDENTIALS: tuple[str, ...] = ("company_domain", "api_key")
 SECRET_RULE = AS_SHOWN
 is_secret = is_text_secret
@@ -54,7 +61,7 @@ _SECONDS = re.compile(r"[0-9]{10}")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:Z|[+-][0-9]{2}:?[0-9]{2})")
 _SIGNATURE = re.compile(r"[0-9a-f]{64}")
 _ACTIONS = {"created": Kind.ADDED, "updated": Kind.UPDATED, "deleted": Kind.DELETED}
-_PERSON_EVENTS = {"employee.created", "employee.updated"}
+_PERSON_EVENTS = {"employee.created": Kind.ADDED, "employee.updated": Kind.UPDATED}
 _STATES = {"active": True, "inactive": False}
 # Names that the fields bear by default or are commonly given, in plain words; a source may name others.
 _FIELDS = {
@@ -63,6 +70,20 @@ _FIELDS = {
     "last_name": ("last name", "family name", "surname", "lastname"),
     "status": ("status",),
 }
+# BambooHR publishes no number; it answers 429 or 503 with Retry-After, which counts more.
+MANNERS = Manners(re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)\.bamboohr\.com"), per_second=4, burst=4)
+_DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+_KEY = re.compile(r"[\x21-\x39\x3b-\x7e]{8,512}")  # a colon would end it in Basic authentication
+# Asked of everybody, beside what the setting ``fields`` names; the API gives at most 400.
+_ASKED = (
+    *("firstName", "lastName", "preferredName", "workEmail", "status", "employmentHistoryStatus", "hireDate"),
+    *("terminationDate", "jobTitle", "department", "division", "location", "city", "state", "country"),
+    *("supervisor", "employeeNumber"),
+)
+_READ_AS_CORE = {"id", "firstName", "lastName", "workEmail", "homeEmail", "hireDate", "terminationDate"}
+_MAX_ASKED = 300
+_ON_LEAVE = {"leave", "on leave", "leave of absence"}
+_NO_DATE = "0000-00-00"
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -120,7 +141,7 @@ def parse(delivery: Delivery, source: Source) -> Parsed:
 def _event(
     document: dict[str, Any], identifier: str, *, delivery: Delivery, source: Source
 ) -> DirectoryEvent | Ignored:
-    """Return an event-based one: it says who, and what happened to them only if they were deleted."""
+    """Return an event-based one: it says who; unless they were deleted, what happened is to be looked up."""
     faults = Faults()
     kind, data = document.get("type"), document.get("data")
     if not isinstance(kind, str) or not kind:
@@ -135,14 +156,13 @@ def _event(
     pinned = source.settings.get("company_id")
     if pinned and _as_text(data.get("companyId")) != pinned:
         return Ignored(identifier, source.source_id, "other_account", OTHER_ACCOUNT)
-    if kind in _PERSON_EVENTS:
-        return Ignored(identifier, source.source_id, NEEDS_CREDENTIALS, GO_AND_LOOK)
     event = DirectoryEvent(
         event_id=identifier,
         source_id=source.source_id,
         external_id=read_id(_as_text(data.get("employeeId")), "$.data.employeeId", faults),
-        kind=Kind.DELETED,
+        kind=_PERSON_EVENTS.get(kind, Kind.DELETED),
         occurred_at=read_time(document.get("timestamp"), "$.timestamp", faults, delivery.received_at),
+        look=kind in _PERSON_EVENTS,
     )
     faults.check()
     return event
@@ -156,7 +176,7 @@ def _employees(entries: object, name: str, *, delivery: Delivery, source: Source
         identifier = event_id(source.source_id, name)
         return [Ignored(identifier, source.source_id, "test", "It is about nobody, as a test delivery is.")]
     faults = Faults()
-    events = []
+    events: Parsed = []
     for number, entry in enumerate(entries):
         place, identifier = f"$.employees[{number}]", event_id(source.source_id, f"{name}#{number}")
         if isinstance(entry, dict):
@@ -169,7 +189,7 @@ def _employees(entries: object, name: str, *, delivery: Delivery, source: Source
 
 def _employee(
     entry: dict[str, Any], identifier: str, place: str, *, delivery: Delivery, source: Source, faults: Faults
-) -> DirectoryEvent | Ignored:
+) -> DirectoryEvent:
     fields, action = entry.get("fields"), entry.get("action")
     if fields is not None and fields != [] and not isinstance(fields, dict):
         faults.add(f"{place}.fields", "bad_attributes", "This must be an object of names and values.")
@@ -180,7 +200,8 @@ def _employee(
     external_id = read_id(_as_text(entry.get("id")), f"{place}.id", faults)
     occurred = read_time(entry.get("timestamp"), f"{place}.timestamp", faults, delivery.received_at)
     if kind is not Kind.DELETED and not values:
-        return Ignored(identifier, source.source_id, NEEDS_CREDENTIALS, GO_AND_LOOK)
+        means = kind or Kind.UPDATED
+        return DirectoryEvent(identifier, source.source_id, external_id, means, occurred, look=True)
     core = _core_fields(values, source)
     state = values.get(core["status"]) if "status" in core else None
     is_active = _STATES.get(state.strip().casefold()) if isinstance(state, str) else None
@@ -260,3 +281,86 @@ def _put_form_value(entry: dict[str, Any], path: list[str], value: str) -> None:
             entry["fields"][name] = value
         case _:
             pass
+
+
+def are_credentials(credentials: Mapping[str, str]) -> bool:
+    """Tell whether these can be credentials: the first part of the company's address, and an API key."""
+    if set(credentials) != set(CREDENTIALS):
+        return False
+    return bool(_DOMAIN.fullmatch(credentials["company_domain"]) and _KEY.fullmatch(credentials["api_key"]))
+
+
+def questions(event: DirectoryEvent, source: Source, credentials: Mapping[str, str]) -> list[Question]:
+    """Return the question about an employee: their current values of the usual fields and of those of the source."""
+    more = [name.strip() for name in source.settings.get("fields", "").split(",") if name.strip()]
+    personal = ["homeEmail"] if source.policy.email is EmailChoice.PERSONAL else []
+    wanted = list(dict.fromkeys([*_ASKED, *personal, *more]))[:_MAX_ASKED]
+    login = base64.b64encode(f"{credentials['api_key']}:x".encode()).decode()
+    query = urlencode({"fields": ",".join(wanted), "onlyCurrent": "true"})
+    path = f"/api/v1/employees/{quote(event.external_id, safe='')}?{query}"
+    headers = {"authorization": f"Basic {login}", "accept": "application/json"}
+    return [Question("GET", f"{credentials['company_domain']}.bamboohr.com", path, headers)]
+
+
+def read_answers(
+    answers: Sequence[Answer], event: DirectoryEvent, source: Source, asked_at: datetime
+) -> DirectoryEvent:
+    """Return the event with the whole record, as of the moment it was asked.
+
+    BambooHR's own ``lastChanged`` has whole seconds and does not move with every field, so of two records with the
+    same one nobody could tell which is the newer.
+
+    Raises
+    ------
+    AskingError
+        If the answer is not usable.
+    """
+    (answer,) = answers
+    check_status(answer.status, answer.headers, asked_at)
+    record = read_object(answer.body)
+    if _as_text(record.get("id")) != event.external_id:
+        raise NonsenseError
+    faults = Faults()
+    email = "homeEmail" if source.policy.email is EmailChoice.PERSONAL else "workEmail"
+    is_active = _is_employed(record, source)
+    kind = Kind.DEACTIVATED if is_active is False else event.kind
+    looked = replace(
+        event,
+        kind=kind,
+        occurred_at=to_text(asked_at),
+        fields={
+            "email": read_field(record.get(email), f"$.{email}", faults),
+            "first_name": read_field(record.get("firstName"), "$.firstName", faults),
+            "last_name": read_field(record.get("lastName"), "$.lastName", faults),
+            **_days(record, faults),
+        },
+        attributes=read_attributes(
+            {name: value for name, value in record.items() if name not in _READ_AS_CORE}, "$", faults
+        ),
+        complete=True,
+        active=None if kind is Kind.DEACTIVATED else is_active,
+        look=False,
+    )
+    check_size(looked, "$", faults)
+    if faults.found:
+        raise NonsenseError(faults.found[0])
+    return looked
+
+
+def _is_employed(record: Mapping[str, Any], source: Source) -> bool | None:
+    # A status that we do not know is the HR system's own word and removes nobody.
+    status, history = record.get("status"), record.get("employmentHistoryStatus")
+    is_active = _STATES.get(status.strip().casefold()) if isinstance(status, str) else None
+    if is_active is not False and isinstance(history, str) and plain_words(history) in _ON_LEAVE:
+        return source.policy.leave is Away.NOTHING
+    return is_active
+
+
+def _days(record: Mapping[str, Any], faults: Faults) -> dict[str, str | None]:
+    """Return first and last day; a last day before they were hired again is over."""
+    days: dict[str, str | None] = {}
+    for name in ("hireDate", "terminationDate"):
+        text = read_field(record.get(name), f"$.{name}", faults)
+        days[name] = None if text == _NO_DATE else read_date(text, f"$.{name}", faults)
+    starts, ends = days["hireDate"], days["terminationDate"]
+    return {"start_date": starts, "end_date": None if ends and starts and starts > ends else ends}

@@ -94,17 +94,14 @@ class _Refusals:
 
 
 _refusals: dict[tuple[str, str], _Refusals] = {}
+_troubles: dict[tuple[str, str, str], datetime] = {}
 
 
-def note_taken(
-    hub_id: str, source_id: str, at: datetime, counts: Mapping[str, int], *, secret_id: str, needs_credentials: bool
-) -> None:
+def note_taken(hub_id: str, source_id: str, at: datetime, counts: Mapping[str, int], *, secret_id: str) -> None:
     """Count a delivery that was taken: ``accepted`` and ``ignored`` events that were new. Trouble is no failure."""
     sets = {"last_success_at": to_text(at), f"used_{used_name(secret_id)}": to_text(at)}
     if any(counts.values()):
         sets["last_event_at"] = to_text(at)
-    if needs_credentials:
-        sets["needs_credentials_at"] = to_text(at)
     _write(hub_id, source_id, at, counts, sets)
 
 
@@ -139,6 +136,17 @@ def note_failure(hub_id: str, source_id: str, at: datetime, code: str, detail: s
     _write(hub_id, source_id, at, {"refused": refused}, sets)
 
 
+def note_trouble(hub_id: str, source_id: str, at: datetime, code: str, detail: str = "") -> None:
+    """Write down a failure that many events of a source meet: each kind at most once a minute by each worker."""
+    key = (hub_id, source_id, code)
+    if key in _troubles and at - _troubles[key] < PAUSE:
+        return
+    if len(_troubles) >= MOST_SOURCES:
+        _troubles.clear()
+    _troubles[key] = at
+    note_failure(hub_id, source_id, at, code, detail)
+
+
 def get_health(hub_id: str, source_id: str, at: datetime) -> Health:
     """Return how a connection is doing: four small queries."""
     items = [item for shard in range(SHARDS) for item in _shard(hub_id, source_id, shard)]
@@ -167,6 +175,7 @@ def get_health(hub_id: str, source_id: str, at: datetime) -> Health:
 def forget_refusals() -> None:
     """Forget what was not written down yet (tests)."""
     _refusals.clear()
+    _troubles.clear()
 
 
 def used_name(secret_id: str) -> str:

@@ -15,9 +15,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
-from rollcall.people.events import DirectoryEvent, Ignored
+from rollcall.hubs.model import DeletedMeans
+from rollcall.people.events import DirectoryEvent, Ignored, Kind
 from rollcall.runtime.errors import Fault, MalformedError
 from rollcall.runtime.times import from_text, to_text
 
@@ -35,12 +36,13 @@ MAX_DEPTH = 8
 MAX_FAULTS = 1_000
 FIRST_YEAR = 1970
 EXACT = 2**53
-CORE_FIELDS = ("email", "first_name", "last_name", "locale", "time_zone", "end_date")
+CORE_FIELDS = ("email", "first_name", "last_name", "locale", "time_zone", "start_date", "end_date")
+DATES = ("start_date", "end_date")
 
 Parsed = list[DirectoryEvent | Ignored]
 
 NEEDS_CREDENTIALS = "needs_credentials"
-GO_AND_LOOK = "The HR system says only that something changed; Rollcall has no access to look up what."
+GO_AND_LOOK = "The HR system says only that something changed. Give this source credentials, so that Rollcall can look."
 OTHER_ACCOUNT = "It is about another account than the one this source was connected for."
 
 # What is never stored, by the name of the attribute; docs/sources/README.md says it in words. A phrase counts as whole
@@ -176,14 +178,20 @@ def read_field(value: object, place: str, faults: Faults) -> str | None:
 
 
 def read_fields(data: Mapping[str, Any], place: str, faults: Faults) -> dict[str, str | None]:
-    """Return the core fields that a record mentions; ``end_date`` as ``2026-12-31``."""
+    """Return the core fields that a record mentions; dates as ``2026-12-31``."""
     found = {name: read_field(data[name], f"{place}.{name}", faults) for name in CORE_FIELDS if name in data}
-    if end_date := found.get("end_date"):
-        try:
-            found["end_date"] = date.fromisoformat(end_date.partition("T")[0]).isoformat()
-        except ValueError:
-            faults.add(f"{place}.end_date", "bad_date", "Write the date as 2026-12-31.")
-    return found
+    return found | {name: read_date(found[name], f"{place}.{name}", faults) for name in DATES if name in found}
+
+
+def read_date(text: str | None, place: str, faults: Faults) -> str | None:
+    """Return a day as ``2026-12-31``; a time of that day may follow it."""
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text.partition("T")[0]).isoformat()
+    except ValueError:
+        faults.add(place, "bad_date", "Write the date as 2026-12-31.")
+        return None
 
 
 def read_attributes(value: object, place: str, faults: Faults) -> dict[str, str | tuple[str, ...] | None]:
@@ -260,6 +268,19 @@ def without_denied(event: DirectoryEvent, source: Source) -> DirectoryEvent:
     more = frozenset(words for name in listed if (words := plain_words(name)))
     kept = {name: value for name, value in event.attributes.items() if not is_denied(name, more)}
     return event if len(kept) == len(event.attributes) else replace(event, attributes=kept)
+
+
+@overload
+def as_the_source_wants(event: DirectoryEvent, source: Source) -> DirectoryEvent: ...
+@overload
+def as_the_source_wants(event: DirectoryEvent | Ignored, source: Source) -> DirectoryEvent | Ignored: ...
+def as_the_source_wants(event: DirectoryEvent | Ignored, source: Source) -> DirectoryEvent | Ignored:
+    """Return the event with what the source says of deletions, and without what is never stored."""
+    if isinstance(event, Ignored):
+        return event
+    kept = without_denied(event, source)
+    deactivates = source.deleted_means is DeletedMeans.DEACTIVATE and event.kind is Kind.DELETED
+    return replace(kept, kind=Kind.DEACTIVATED) if deactivates else kept
 
 
 def check_size(event: DirectoryEvent, place: str, faults: Faults) -> None:

@@ -8,13 +8,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rollcall.hubs import store as hubs
-from rollcall.hubs.model import DeletedMeans
 from rollcall.people import event_log
-from rollcall.people.events import DirectoryEvent, Ignored, Kind
+from rollcall.people.events import DirectoryEvent, Ignored
 from rollcall.runtime.errors import (
     Fault,
     MalformedError,
@@ -26,7 +24,7 @@ from rollcall.runtime.errors import (
 from rollcall.runtime.ids import is_ulid
 from rollcall.runtime.observability import describe, log
 from rollcall.sources import health
-from rollcall.sources.model import NEEDS_CREDENTIALS, Delivery, without_denied
+from rollcall.sources.model import Delivery, as_the_source_wants
 from rollcall.sources.registry import challenger, provider
 
 if TYPE_CHECKING:
@@ -83,7 +81,6 @@ def receive(
         received_at,
         {"accepted": len(waiting), "ignored": len(new) - len(waiting)},
         secret_id=secret.secret_id,
-        needs_credentials=any(isinstance(event, Ignored) and event.reason == NEEDS_CREDENTIALS for event in new),
     )
     ignored = sum(isinstance(event, Ignored) for event in events)
     log.info("webhook_received", hub_id=hub_id, source_id=source_id, provider=source.provider, count=len(events))
@@ -136,15 +133,6 @@ def _decode(body: str, *, is_base64: bool) -> bytes:
         msg = "Send at most 1 MiB at a time; split long lists."
         raise TooLargeError(msg)
     return raw
-
-
-def as_the_source_wants(event: DirectoryEvent | Ignored, source: Source) -> DirectoryEvent | Ignored:
-    """Return the event with what the source says of deletions, and without what is never stored."""
-    if isinstance(event, Ignored):
-        return event
-    kept = without_denied(event, source)
-    deactivates = source.deleted_means is DeletedMeans.DEACTIVATE and event.kind is Kind.DELETED
-    return replace(kept, kind=Kind.DEACTIVATED) if deactivates else kept
 
 
 def _record(source: Source, events: list[DirectoryEvent | Ignored], body_hash: str, received_at: datetime) -> Parsed:

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Protocol, cast
 from rollcall.runtime.errors import Fault, MalformedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from rollcall.hubs.model import Source
+    from rollcall.people.events import DirectoryEvent
+    from rollcall.sources.asking import Answer, Manners, Question
     from rollcall.sources.model import Delivery, Parsed
 
 PROVIDERS = ("standard", "workos", "merge", "bamboohr", "okta", "finch")
 CHALLENGERS = ("okta",)
 TRANSFORMERS = ("standard",)
+ASKED = ("bamboohr", "finch")
 
 
 class Provider(Protocol):
@@ -52,6 +56,28 @@ class Challenger(Protocol):
 
     def answer_challenge(self, delivery: Delivery, secrets: Sequence[str]) -> dict[str, str]:
         """Return the answer; ``NotFoundError`` if nothing was asked, ``UnauthenticError`` if a secret is wrong."""
+
+
+class Asked(Protocol):
+    """What the module of a system offers that sends ids only, and is then asked who they are."""
+
+    MANNERS: Manners
+
+    def are_credentials(self, credentials: Mapping[str, str]) -> bool:
+        """Tell whether these can be what Rollcall logs in with, all of ``CREDENTIALS`` and nothing else."""
+
+    def questions(self, event: DirectoryEvent, source: Source, credentials: Mapping[str, str]) -> list[Question]:
+        """Return what to ask about the person of an event."""
+
+    def read_answers(
+        self, answers: Sequence[Answer], event: DirectoryEvent, source: Source, asked_at: datetime
+    ) -> DirectoryEvent:
+        """Return the event with the whole record in it; an ``AskingError`` if an answer is not usable."""
+
+
+def asked(name: str) -> Asked | None:
+    """Return the module of a system that can be asked about people, or nothing for the others."""
+    return cast("Asked", provider(name)) if name in ASKED else None
 
 
 def challenger(name: str) -> Challenger | None:

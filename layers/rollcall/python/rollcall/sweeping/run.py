@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rollcall.exports import store as exports
@@ -18,7 +19,7 @@ from rollcall.privacy.model import DUE_SHARDS as ERASURE_SHARDS
 from rollcall.runtime import queues
 from rollcall.runtime.errors import TransientError
 from rollcall.runtime.observability import describe, log
-from rollcall.runtime.times import now, to_text
+from rollcall.runtime.times import from_text, now, to_text
 from rollcall.sweeping.expiry import expire_invitations
 from rollcall.sweeping.people import look_at_person
 
@@ -30,6 +31,8 @@ AT_A_TIME = 200
 EMAILS_QUEUE = "EMAILS_QUEUE_URL"
 # Of the 50 seconds that the function may take, so that a backlog of one kind does not starve the others.
 SECONDS_A_KIND = 8.0
+# Longer than a warm function keeps a secret (3 minutes), and than a batch of events takes.
+CREDENTIALS_SETTLE = timedelta(minutes=5)
 
 
 def sweep() -> dict[str, int]:
@@ -46,6 +49,7 @@ def sweep() -> dict[str, int]:
     at = now()
     parts: dict[str, Callable[[_Turn], None]] = {
         "events": lambda turn: _events(turn, at),
+        "credentials": lambda turn: _credentials(turn, at),
         "mails": lambda turn: _mails(turn, at),
         "exports": lambda turn: _exports(turn, at),
         "plans": lambda turn: turn.add(wake_due(AT_A_TIME)),
@@ -108,6 +112,28 @@ def _wake_event(due: event_log.DueEvent, at: datetime) -> int:
     if source_id is None:
         return 0
     event_log.wake(due.hub_id, source_id, [due.event_id])
+    return 1
+
+
+def _credentials(turn: _Turn, at: datetime) -> None:
+    """Apply again what a source could not look up before it had credentials.
+
+    For some minutes after they came: until then a worker may still go by what it read before.
+    """
+    for hub_id, source_id, came in event_log.sources_with_new_credentials(AT_A_TIME):
+        settles = from_text(came) + CREDENTIALS_SETTLE
+        waiting = event_log.events_without_credentials(hub_id, source_id, settles, AT_A_TIME)
+        for event_id in waiting:
+            if turn.is_over:
+                return
+            turn.do(lambda: turn.add(_reopen(hub_id, source_id, event_id, at)))  # noqa: B023 - called at once
+        if not waiting and at > settles:
+            turn.do(lambda: event_log.credentials_done(hub_id, source_id, came))  # noqa: B023 - called at once
+
+
+def _reopen(hub_id: str, source_id: str, event_id: str, at: datetime) -> int:
+    event_log.reopen_event(hub_id, event_id, at)
+    event_log.wake(hub_id, source_id, [event_id])
     return 1
 
 
