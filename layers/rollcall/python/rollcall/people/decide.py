@@ -119,6 +119,7 @@ SUPERSEDED = Outcome(
     EventState.NO_CHANGE, "superseded", "This person goes on under another id, as an admin decided; nothing was stored."
 )
 ERASED = Outcome(EventState.NO_CHANGE, "erased", "This person was erased; nothing was stored.")
+SAME = Outcome(EventState.NO_CHANGE, "same_values", "Everything it says was known already.")
 END_DATE = Outcome(EventState.APPLIED, "end_date_reached", "The end date was reached.")
 FUTURE = Outcome(
     EventState.QUARANTINED,
@@ -184,8 +185,13 @@ def decide(
         is_changed=is_changed,
     )
     invitation = _invitation(known, address_id, shown, at)
+    removal = _removal(stored, member, record, hub=hub, singles=single_valued(catalogue))
+    outcome = _held_outcome(known, merged, event) or _outcome(known, merged, event, _obstacle(move, event))
+    if removal and outcome == SAME:
+        # Somebody whom an admin kept or took back: the directory says nothing new, and yet they leave.
+        outcome = _CHANGED.get(event.kind, _UPDATED)
     return Decision(
-        outcome=_held_outcome(known, merged, event) or _outcome(known, merged, event, _obstacle(move, event)),
+        outcome=outcome,
         record=record if is_changed else None,
         addresses=move.changed,
         member=member,
@@ -193,7 +199,7 @@ def decide(
         reopen=tuple(event_id for event_id in move.reopen if event_id != event.event_id),
         waits=move.waits if move.waits != known.record.waits else None,
         waited=known.record.waits if move.waits != known.record.waits else None,
-        removal=_removal(stored, member, record, hub=hub, singles=single_valued(catalogue)),
+        removal=removal,
     )
 
 
@@ -309,7 +315,7 @@ def _outcome(known: Known, merged: Person, event: DirectoryEvent, obstacle: Obst
     if merged == before:
         return Outcome(EventState.APPLIED, "already_applied", "Applied before; applying it again changed nothing.")
     if _said(merged) == _said(before):
-        return Outcome(EventState.NO_CHANGE, "same_values", "Everything it says was known already.")
+        return SAME
     is_end = is_end_event(event, replace(known.record, person=merged))
     return END_DATE if is_end else _CHANGED.get(event.kind, _UPDATED)
 
