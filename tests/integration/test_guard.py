@@ -22,7 +22,7 @@ from rollcall.people import store as people
 from rollcall.people.events import Kind
 from rollcall.people.model import Barred, EventState
 from rollcall.people.sync import apply_event
-from rollcall.plans import approval, store
+from rollcall.plans import again, approval, store
 from rollcall.plans.applying import changes, handle_pointer
 from rollcall.plans.model import Plan, PlanKind, PlanState
 from rollcall.runtime import dynamo
@@ -280,3 +280,73 @@ def test_plan_says_what_they_have_in_common(world: World) -> None:
         leave(world, number)
     plan = shown_plan(world)
     assert plan.params["in_common"] == {"field": "Team", "value": "Sales", "held": 2, "of": 2}
+
+
+def _undone(plan: Plan) -> Plan:
+    """Make the plan that undoes one, and carry it out."""
+    undoing = again.undo(plan.hub_id, plan.plan_id, APPROVER)
+    handle_pointer({"hub_id": plan.hub_id, "plan_id": undoing.plan_id, "part": "plan"})
+    return carry_out(stored(undoing))
+
+
+def test_undoing_a_rejected_plan_brings_back_those_who_left_before(world: World) -> None:
+    """Whoever went through before the guard fired is as before: status, values, list and address."""
+    before = {item["pk"]: item["shown"] for item in everything("MEMBERS_TABLE")}
+    leave(world, 0)
+    leave(world, 1, Kind.DELETED)
+    leave(world, 2)
+    plan = shown_plan(world)
+    approval.reject(plan.hub_id, plan.plan_id, APPROVER)
+    done = _undone(stored(plan))
+    assert dict(done.counts) == {"reversed": 2}
+    assert {item["pk"]: item["shown"] for item in everything("MEMBERS_TABLE")} == before
+    assert len(list(members.all_members(world.hub.hub_id))) == 5
+    for number in range(2):
+        assert people.get_address(world.hub.hub_id, world.address_id(f"e{number}@example.com")).barred is None
+
+
+def test_undoing_an_applied_plan_brings_back_its_own_too(world: World) -> None:
+    """Those that the plan let go come back with those before it; undoing that sends all of them away again."""
+    for number in range(4):
+        leave(world, number)
+    done = carry_out(shown_plan(world))
+    first = _undone(done)
+    assert dict(first.counts) == {"reversed": 4}
+    assert set(statuses(world).values()) == {"active"}
+    assert dict(_undone(first).counts) == {"reversed": 4}
+    assert sorted(statuses(world).values()) == ["active", *["inactive"] * 4]
+
+
+def test_undo_leaves_who_changed_since(world: World) -> None:
+    """Who was deactivated anew, or is back already, is left as they are, with the reason."""
+    for number in range(3):
+        leave(world, number)
+    plan = shown_plan(world)
+    leave(world, 0, Kind.DEACTIVATED, 30, "again")
+    undoing = again.undo(plan.hub_id, plan.plan_id, APPROVER)
+    handle_pointer({"hub_id": plan.hub_id, "plan_id": undoing.plan_id, "part": "plan"})
+    assert dict(stored(undoing).counts) == {"left": 1, "reverse": 1}
+    assert sorted(outcomes(undoing).values()) == ["left:changed_since", "reverse:"]
+
+
+def test_undone_removal_counts_again_when_the_source_says_it_anew(world: World) -> None:
+    """A newer deactivation of somebody whose removal was undone is a removal like any other."""
+    for number in range(3):
+        leave(world, number)
+    _undone(shown_plan(world))
+    set_guard(world, 100)
+    assert leave(world, 0, Kind.DEACTIVATED, 60, "again") == "applied:person_deactivated"
+    assert statuses(world)["E-0"] == "inactive"
+
+
+def test_removals_of_other_sources_are_not_undone(world: World) -> None:
+    """Only what the sources of the held removals did is undone."""
+    leave(world, 0)
+    other = replace(world, source_id=new_id())
+    fields = {"email": "else@example.com", "first_name": "Ana", "last_name": "Ito9"}
+    other.tell(other.event("add", 0, Kind.ADDED, "X-1", fields=fields, attributes={"Grade": "Senior"}))
+    other.enrol("X-1")
+    other.tell(other.event("leave", 10, Kind.DEACTIVATED, "X-1"))
+    leave(world, 1)
+    assert dict(_undone(shown_plan(world)).counts) == {"reversed": 1}
+    assert statuses(world)["E-9"] == "inactive"

@@ -59,7 +59,9 @@ def _done(hub_id: str, plan_id: str) -> Plan:
     plan = store.get_plan(hub_id, plan_id)
     if plan is None:
         raise NotFoundError
-    if plan.state not in DONE:
+    undo = KINDS[plan.kind].undo
+    is_made = plan.state in (PlanState.AWAITING_APPROVAL, PlanState.REJECTED)
+    if plan.state not in DONE and not (is_made and undo is not None and undo.besides is not None):
         msg = "Nothing of this plan was applied, or not all of it yet."
         raise ConflictError(msg, code="not_applied")
     return plan

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from rollcall.plans import parts, store
+from rollcall.plans.model import DONE, PART_SIZE, PlanKind
 from rollcall.runtime.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -32,11 +34,15 @@ class Undo:
         it made itself, too: that undoes an undoing.
     apply
         Applies one of these; safe to run again. Its result is ``reversed`` if it had an effect.
+    besides
+        Hub and the plan to be undone → what took place beside it and is undone with it, as if the plan had done it, in
+        the same order every time. Such a plan can be undone as soon as it is made, also if it is rejected.
     """
 
     outcomes: frozenset[str]
     plan: Callable[[HubContext, Plan, Sequence[tuple[Change, Result]]], list[Change]]
     apply: Callable[[HubContext, Plan, Change], Result]
+    besides: Callable[[HubContext, Plan], Iterator[tuple[Change, Result]]] | None = None
 
 
 def source_of(plan: Plan, what: str) -> Plan:
@@ -58,11 +64,19 @@ def undo_changes(ctx: HubContext, plan: Plan, start: Start, undo: Undo) -> Itera
     source = source_of(plan, UNDOES)
     outcomes = undo.outcomes | {"reversed"}
     skip = start.skip
-    for made in _parts_of(source):
+    for made in chain(_parts_of(source) if source.state in DONE else (), _besides(ctx, source, undo)):
         found = [(change, result) for change, result in made if result is not None and result.outcome in outcomes]
         if skip < len(found):
             yield from undo.plan(ctx, source, found[skip:])
         skip = max(0, skip - len(found))
+
+
+def _besides(ctx: HubContext, source: Plan, undo: Undo) -> Iterator[list[tuple[Change, Result | None]]]:
+    if undo.besides is None or source.kind is PlanKind.UNDO:
+        return
+    found = undo.besides(ctx, source)
+    while batch := list(islice(found, PART_SIZE)):
+        yield [*batch]
 
 
 def replan_changes(

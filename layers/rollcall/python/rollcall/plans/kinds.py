@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from rollcall.plans import (
     followups,
     held_removals,
+    held_undo,
     invite_undo,
     invites,
     mapping_change,
@@ -103,7 +104,12 @@ KINDS: dict[PlanKind, Kind] = {
         undo_whole=mapping_change.plan_undo,
         is_whole=True,
     ),
-    PlanKind.HELD_REMOVALS: Kind(held_removals.apply_change, plan_changes=held_removals.plan_changes, expires=False),
+    PlanKind.HELD_REMOVALS: Kind(
+        held_removals.apply_change,
+        plan_changes=held_removals.plan_changes,
+        undo=Undo(frozenset({"applied"}), held_undo.plan_undo, held_undo.apply_undo, held_undo.passed_before),
+        expires=False,
+    ),
     PlanKind.UNDO: Kind(_apply_undo),
 }
 
