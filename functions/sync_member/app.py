@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from rollcall.people.replays import run_part
 from rollcall.people.sync import apply_event
 from rollcall.runtime import queues
 from rollcall.runtime.settings import require
@@ -28,6 +29,16 @@ LOOKING_SECONDS = 10.0
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Take SQS records with ``{hub_id, source_id, event_id}``; report those that must come again."""
+    """Take SQS records with ``{hub_id, source_id, event_id}`` or ``{hub_id, replay_id, part, hop}``.
+
+    Those that must come again are reported.
+    """
     look_until = time.monotonic() + LOOKING_SECONDS
-    return queues.process(event, lambda pointer: apply_event(pointer["hub_id"], pointer["event_id"], look_until))
+    return queues.process(event, lambda pointer: _work(pointer, look_until))
+
+
+def _work(pointer: queues.Pointer, look_until: float) -> None:
+    if "replay_id" in pointer:
+        run_part(pointer["hub_id"], pointer["replay_id"], pointer["part"], pointer["hop"])
+    else:
+        apply_event(pointer["hub_id"], pointer["event_id"], look_until)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import Field, StringConstraints
 
 from rollcall.activity import store as activity
 from rollcall.activity.showing import PUBLIC_FIELDS, ActivityShown, show_entries
@@ -15,20 +16,20 @@ from rollcall.api.auth import needs
 from rollcall.api.paging import collect, from_cursor, to_cursor
 from rollcall.api.presence import gone_persons
 from rollcall.api.routing import make_router
-from rollcall.api.shapes import DEFAULT_LIMIT, JSON, MAX_LIMIT, Cursor, Limit, Listed, Shown
+from rollcall.api.shapes import DEFAULT_LIMIT, JSON, MAX_LIMIT, Cursor, Given, Limit, Listed, Shown
 from rollcall.hubs import context
 from rollcall.hubs import store as hubs
 from rollcall.hubs.model import Permission
-from rollcall.people import event_log, store
+from rollcall.people import event_log, replays, store
 from rollcall.people.events import Kind  # noqa: TC001 - pydantic reads it
 from rollcall.people.merge import DirectoryStatus
 from rollcall.people.model import EventState  # noqa: TC001 - pydantic reads it
 from rollcall.privacy.emails import usable_email
 from rollcall.runtime import dynamo
-from rollcall.runtime.errors import NotFoundError, RefusedError, TransientError
-from rollcall.runtime.ids import is_hash
+from rollcall.runtime.errors import Fault, MalformedError, NotFoundError, RefusedError, TransientError
+from rollcall.runtime.ids import is_hash, is_ulid
 from rollcall.runtime.observability import describe, log
-from rollcall.runtime.times import now
+from rollcall.runtime.times import from_text, now, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -75,6 +76,33 @@ class EventShown(Shown):
     person_id: str | None
     kind: Kind | None
     occurred_at: str | None
+
+
+class ReplayAsked(Given):
+    """Which events to apply again: a selection, or all received in a window (`until` is now, if it is left out)."""
+
+    event_ids: Annotated[tuple[str, ...], Field(max_length=500)] = ()
+    since: Annotated[str, StringConstraints(max_length=40)] = ""
+    until: Annotated[str, StringConstraints(max_length=40)] = ""
+    source_id: Annotated[str, StringConstraints(max_length=26)] = ""
+    state: EventState | None = None
+
+
+class ReplayShown(Shown):
+    """A replay: `finding` the events, `applying` them, `done`. `counts` says what they did, by state.
+
+    `waiting` are events that were about to be applied anyway, `skipped` those that hold nothing to apply.
+    """
+
+    replay_id: str
+    state: replays.ReplayState
+    progress: dict[str, int]
+    counts: dict[str, int]
+    since: str | None
+    until: str | None
+    source_id: str | None
+    created_by: str
+    created_at: str
 
 
 class EventDetails(EventShown):
@@ -133,17 +161,33 @@ def get_person(hub_id: str, person_id: str) -> PersonShown:
 
 @router.get("/hubs/<hub_id>/events", summary="Directory events", tags=["Events"])
 @needs(Permission.VIEW)
-def list_events(
+def list_events(  # noqa: PLR0917 - query parameters, given by name
     hub_id: str,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = "",
     state: Annotated[EventState | None, Query(description="Only events in this state.")] = None,
+    reason: Annotated[str, Query(max_length=100, description="Only events with this reason code.")] = "",
+    kind: Annotated[Kind | None, Query(description="Only events of this kind.")] = None,
     source_id: Annotated[str, Query(max_length=26, description="Only events of this source.")] = "",
+    person_id: Annotated[str, Query(max_length=32, description="Only events of this person.")] = "",
+    external_id: Annotated[str, Query(max_length=256, description="Only events of who has this external id.")] = "",
+    email: Annotated[str, Query(max_length=254, description="Only events of who has this e-mail address now.")] = "",
+    since: Annotated[str, Query(max_length=40, description="RFC 3339; received at this time or later.")] = "",
+    until: Annotated[str, Query(max_length=40, description="RFC 3339; received before this time.")] = "",
 ) -> Listed[EventShown]:
     """Return what was received, newest first, and what each did."""
+    search = event_log.Search(
+        state=state,
+        reason=reason,
+        kind=kind,
+        source_id=source_id,
+        person_ids=_searched(context.load(hub_id), person_id, external_id, email),
+        since=_time("query.since", since),
+        until=_time("query.until", until),
+    )
     events, following = collect(
-        lambda size, start: event_log.list_events(hub_id, limit=size, cursor=start),
-        lambda logged: state in (None, logged.state) and source_id in ("", logged.source_id),
+        lambda size, start: event_log.list_events(hub_id, limit=size, cursor=start, search=search),
+        lambda _: True,
         limit=limit,
         position=from_cursor(cursor),
     )
@@ -192,6 +236,85 @@ def replay_event(hub_id: str, event_id: str) -> Response[EventShown]:
     headers: dict[str, str | list[str]] = {"Location": f"/hubs/{hub_id}/events/{event_id}"}
     body = _show_event(_existing(hub_id, event_id))
     return Response(status_code=202, content_type=JSON, body=body, headers=headers)
+
+
+@router.post("/hubs/<hub_id>/events/replay", summary="Apply events again", tags=["Events"], status_code=202)
+@needs(Permission.ADMIN)
+def replay_events(hub_id: str, body: ReplayAsked) -> Response[ReplayShown]:
+    """Apply a selection of events, or all received in a time window, once more; the merge makes that safe.
+
+    What is newer stays, and who was deleted or erased stays so. Nothing comes twice, however often it is asked for.
+    """
+    admin = auth.caller(router.current_event.raw_event)
+    wanted = replays.Wanted(
+        event_ids=tuple(dict.fromkeys(body.event_ids)),
+        since=_time("body.since", body.since),
+        until=_time("body.until", body.until) or to_text(now()),
+        source_id=body.source_id,
+        state=body.state or "",
+    )
+    if bool(wanted.event_ids) == bool(wanted.since):
+        detail = "Name either the events (event_ids) or a time window (since, until)."
+        raise MalformedError([Fault("body", "events_or_window", detail)])
+    if not all(is_hash(event_id) for event_id in wanted.event_ids):
+        raise MalformedError([Fault("body.event_ids", "bad_id", "Take the ids from the list of events.")])
+    replay = replays.start_replay(hub_id, wanted, admin.subject)
+    headers: dict[str, str | list[str]] = {"Location": f"/hubs/{hub_id}/replays/{replay.replay_id}"}
+    return Response(status_code=202, content_type=JSON, body=_show_replay(replay), headers=headers)
+
+
+@router.get("/hubs/<hub_id>/replays", summary="Replays", tags=["Events"])
+@needs(Permission.VIEW)
+def list_replays(hub_id: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> Listed[ReplayShown]:
+    """Return the replays of the hub, newest first."""
+    found, following = replays.list_replays(hub_id, limit=limit, cursor=from_cursor(cursor))
+    return Listed[ReplayShown](items=[_show_replay(replay) for replay in found], next_cursor=to_cursor(following))
+
+
+@router.get("/hubs/<hub_id>/replays/<replay_id>", summary="One replay", tags=["Events"])
+@needs(Permission.VIEW)
+def get_replay(hub_id: str, replay_id: str) -> ReplayShown:
+    """Return a replay, how far it is and what its events did."""
+    replay = replays.get_replay(hub_id, replay_id) if is_ulid(replay_id) else None
+    if replay is None:
+        raise NotFoundError
+    return _show_replay(replay)
+
+
+def _show_replay(replay: replays.Replay) -> ReplayShown:
+    return ReplayShown(
+        replay_id=replay.replay_id,
+        state=replay.state,
+        progress={"done": replay.done, "total": replay.found},
+        counts={**replay.outcomes, "waiting": replay.waiting, "skipped": replay.skipped},
+        since=replay.wanted.since or None,
+        until=replay.wanted.until if replay.wanted.since else None,
+        source_id=replay.wanted.source_id or None,
+        created_by=replay.created_by,
+        created_at=replay.created_at,
+    )
+
+
+def _searched(ctx: HubContext, person_id: str, external_id: str, email: str) -> tuple[str, ...] | None:
+    """Return whose events are wanted: of the persons that fit everything given; nothing if nothing was given."""
+    wanted: list[set[str]] = []
+    if person_id:
+        wanted.append({person_id})
+    if external_id:
+        sources = hubs.list_sources(ctx.hub.hub_id)
+        wanted.append({ctx.key.person_id(source.source_id, external_id.strip()) for source in sources})
+    if email:
+        usable = usable_email(email)
+        wanted.append(store.persons_at(ctx.hub.hub_id, ctx.key.address_id(usable)) if usable else set())
+    return tuple(sorted(set.intersection(*wanted))) if wanted else None
+
+
+def _time(place: str, text: str) -> str:
+    try:
+        return to_text(from_text(text)) if text else ""
+    except (ValueError, OverflowError) as exc:
+        detail = "Write the time as RFC 3339, such as 2026-10-05T08:01:12Z."
+        raise MalformedError([Fault(place, "bad_time", detail)]) from exc
 
 
 def _existing(hub_id: str, event_id: str) -> LoggedEvent:

@@ -126,6 +126,11 @@ FUTURE = Outcome(
     "future_time",
     "The event says it happened more than a day from now. Check the clock of the HR system, then replay it.",
 )
+UNSTORABLE = Outcome(
+    EventState.QUARANTINED,
+    "cannot_be_stored",
+    "It holds something that cannot be stored. Tell who operates Rollcall which system sent it, then replay it.",
+)
 
 
 HELD = {

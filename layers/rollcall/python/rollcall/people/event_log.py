@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from rollcall.people.events import DirectoryEvent, Ignored
+from rollcall.people.events import DirectoryEvent, Ignored, Kind
 from rollcall.people.model import EventState, LoggedEvent, Looking, Outcome, event_from_item, event_to_item
 from rollcall.runtime import dynamo, lists, queues
-from rollcall.runtime.ids import digest, shard_of
-from rollcall.runtime.times import to_text
+from rollcall.runtime.errors import TransientError
+from rollcall.runtime.ids import SHARDS, digest, shard_of
+from rollcall.runtime.observability import log
+from rollcall.runtime.times import from_text, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +26,20 @@ FIRST_SWEEP = timedelta(minutes=1)
 ERASED = "erased"
 LONGEST_SWEEP = timedelta(hours=6)
 CREDENTIALS_CAME = "credentials"
+# How long and how often an event is tried before it has failed.
+GIVE_UP_AFTER = timedelta(hours=24)
+GIVE_UP_TRIES = 5
+NEED_ATTENTION = frozenset({EventState.HELD, EventState.QUARANTINED, EventState.FAILED})
+FAILED = Outcome(
+    EventState.FAILED,
+    "not_reached",
+    "What we store it in did not answer, or was too busy, for a day. Nothing is lost: replay the event.",
+)
+BROKEN = Outcome(
+    EventState.FAILED,
+    "our_fault",
+    "It could not be applied for a day because of a fault on our side. Tell who operates Rollcall, then replay it.",
+)
 Recorded = Literal["new", "duplicate", "conflict"]
 
 
@@ -60,6 +76,7 @@ def record_event(
             "reason": "other_body",
             "detail": "An event with this id was received before, with other contents.",
         }
+        other |= _attention(hub_id, other["event_id"], to_text(received_at))
         other.pop("due_pk", None)
         other.pop("due_sk", None)
         if exc.old[0].get("erased"):
@@ -98,7 +115,7 @@ def _item(
     if isinstance(event, Ignored):
         return item | {"state": str(EventState.IGNORED), "reason": event.reason, "detail": event.detail}
     if person_id is not None:
-        item |= {"person_id": person_id, "by_person_pk": f"{hub_id}#{person_id}", "by_person_sk": to_text(received_at)}
+        item |= {"person_id": person_id, "by_person_pk": f"{hub_id}#{person_id}", "by_person_sk": item["by_hub_sk"]}
     return item | {
         "state": str(EventState.NEW),
         "reason": "received",
@@ -128,25 +145,44 @@ def from_item(item: dict[str, Any]) -> LoggedEvent:
         settled_at=item.get("settled_at"),
         person_id=item.get("person_id"),
         round=item.get("round", 0),
+        tries=item.get("tries", 0),
+        counts_for=item.get("counts_for"),
         event=event_from_item(item["event"]) if item.get("event") else None,
         looking=Looking(item.get("look_tries", 0), item.get("turn_at")),
     )
 
 
 def settle_event(
-    hub_id: str, event_id: str, outcome: Outcome, at: datetime, seen_round: int = 0, *, list_of: str = ""
+    hub_id: str,
+    event_id: str,
+    outcome: Outcome,
+    at: datetime,
+    seen_round: int = 0,
+    *,
+    list_of: str = "",
+    counts_for: str | None = None,
 ) -> bool:
     """Write down what a new event did. Returns whether it was still new; a second settling changes nothing.
 
     One about somebody who was erased loses what it said.
 
     An event that was made new again since it was read (``seen_round``) stays new: its outcome may be another one now.
+    Where a replay made it new, its outcome is added to the replay's counts in the same transaction.
 
     Parameters
     ----------
     list_of
         The source in whose list of events without credentials it is kept, to be applied again when they come.
+    counts_for
+        The replay that made it new.
+
+    Raises
+    ------
+    TransientError
+        If it is not certain that it was written.
     """
+    item = dynamo.get(TABLE, pk(hub_id, event_id)) if outcome.state in NEED_ATTENTION else None
+    needs = _attention(hub_id, event_id, item["received_at"]) if item else {}
     values: dict[str, Any] = {
         "round": seen_round,
         "state": str(outcome.state),
@@ -155,13 +191,17 @@ def settle_event(
         "at": to_text(at),
         "new": str(EventState.NEW),
         "erased": outcome.reason == ERASED,
+        **needs,
     }
     update = "SET #state = :state, #reason = :reason, #detail = :detail, #settled_at = :at, #erased = :erased"
+    update += "".join(f", #{name} = :{name}" for name in needs)
+    gone = ["tries", "trouble", "troubled_at", "counts_for"]
     if list_of:
         update += ", #due_pk = :due_pk, #due_sk = :at"
         values["due_pk"] = _credentials_list(hub_id, list_of)
     else:
-        update += " REMOVE #due_pk, #due_sk" + (", #event" if outcome.reason == ERASED else "")
+        gone += ["due_pk", "due_sk", *(["event"] if outcome.reason == ERASED else [])]
+    update += " REMOVE " + ", ".join(f"#{name}" for name in gone)
     action = dynamo.update_action(
         TABLE,
         pk(hub_id, event_id),
@@ -170,8 +210,9 @@ def settle_event(
         condition="#state = :new AND (attribute_not_exists(#round) OR #round = :round)",
         values=values,
     )
+    counted = [_count(hub_id, counts_for, event_id, outcome.state)] if counts_for else []
     try:
-        dynamo.write([action])
+        dynamo.write([action, *counted])
     except dynamo.ConditionFailedError:
         return False
     return True
@@ -251,6 +292,64 @@ def wait(hub_id: str, logged: LoggedEvent, *, until: datetime, detail: str, look
         queues.send(QUEUE, pointer, delay=seconds)
 
 
+def replay_pk(hub_id: str, replay_id: str) -> str:
+    """Return the key of a replay and its parts."""
+    return f"{hub_id}#R#{replay_id}"
+
+
+def part_sk(part: int) -> str:
+    """Return the sort key of one of the sixteen parts of a replay."""
+    return f"S#{part:02d}"
+
+
+def _count(hub_id: str, replay_id: str, event_id: str, state: EventState) -> dynamo.Action:
+    return dynamo.update_action(
+        TABLE,
+        replay_pk(hub_id, replay_id),
+        part_sk(shard_of(event_id)),
+        f"ADD #n_{state} :one",
+        values={"one": 1},
+    )
+
+
+def _attention(hub_id: str, event_id: str, received_at: str) -> dict[str, str]:
+    """Return the keys that put an event among those that somebody should look at."""
+    return {"attention_pk": f"{hub_id}#{shard_of(event_id)}", "attention_sk": f"{received_at}#{event_id}"}
+
+
+def note_trouble(hub_id: str, event_id: str, trouble: str, at: datetime) -> None:
+    """Write down that a new event could not be applied this time, so that it can be given up some day.
+
+    Parameters
+    ----------
+    trouble
+        Stable code of the error.
+
+    Raises
+    ------
+    TransientError
+        If it is not certain that it was written.
+    """
+    action = dynamo.update_action(
+        TABLE,
+        pk(hub_id, event_id),
+        "-",
+        "SET #reason = :reason, #detail = :detail, #trouble = :trouble, "
+        "#troubled_at = if_not_exists(#troubled_at, :at) ADD #tries :one",
+        condition="#state = :new",
+        values={
+            "reason": "trying_again",
+            "detail": "It could not be applied yet. It is tried again by itself.",
+            "trouble": trouble,
+            "at": to_text(at),
+            "one": 1,
+            "new": str(EventState.NEW),
+        },
+    )
+    with suppress(dynamo.ConditionFailedError):
+        dynamo.write([action])
+
+
 def reopen_event(hub_id: str, event_id: str, at: datetime) -> None:
     """Make a settled event new again, so that it is applied once more (replay). The merge makes that safe.
 
@@ -262,16 +361,21 @@ def reopen_event(hub_id: str, event_id: str, at: datetime) -> None:
     dynamo.write([reopen_action(hub_id, event_id, at)])
 
 
-def reopen_action(hub_id: str, event_id: str, at: datetime) -> dynamo.Action:
+# A replay makes an event new once; one that waits to be applied anyway is left to that.
+_NOT_YET = " AND #state <> :new AND (attribute_not_exists(#replay) OR #replay <> :replay)"
+
+
+def reopen_action(hub_id: str, event_id: str, at: datetime, replay_id: str = "") -> dynamo.Action:
     """Return the write that makes an event new again; the sweeper finds it should no wake-up come."""
     return dynamo.update_action(
         TABLE,
         pk(hub_id, event_id),
         "-",
         "SET #state = :new, #reason = :reason, #detail = :detail, "
-        "#due_pk = :due_pk, #due_sk = :due_sk, #sweeps = :zero, #round = if_not_exists(#round, :zero) + :one "
-        "REMOVE #look_tries, #turn_at",
-        condition="attribute_exists(#event) OR #erased = :true",
+        "#due_pk = :due_pk, #due_sk = :due_sk, #sweeps = :zero, #round = if_not_exists(#round, :zero) + :one"
+        + (", #replay = :replay, #counts_for = :replay" if replay_id else "")
+        + " REMOVE #look_tries, #turn_at, #tries, #trouble, #troubled_at, #attention_pk, #attention_sk",
+        condition="(attribute_exists(#event) OR #erased = :true)" + (_NOT_YET if replay_id else ""),
         values={
             "true": True,
             "new": str(EventState.NEW),
@@ -281,6 +385,7 @@ def reopen_action(hub_id: str, event_id: str, at: datetime) -> dynamo.Action:
             "due_sk": to_text(at + FIRST_SWEEP),
             "zero": 0,
             "one": 1,
+            **({"replay": replay_id} if replay_id else {}),
         },
     )
 
@@ -359,9 +464,18 @@ def due_events(shard: int, at: datetime, limit: int) -> list[DueEvent]:
 
 
 def put_off(due: DueEvent, at: datetime) -> str | None:
-    """Move the next look at a new event further away each time; returns its source id, or nothing if it is settled."""
+    """Move the next look at a new event further away each time; returns its source id, or nothing if it is settled.
+
+    One that could not be applied for a day, although it was tried again and again, has failed: somebody must look at
+    it. One that nobody tried, since the worker stood still, is not given up.
+    """
     item = dynamo.get(TABLE, pk(due.hub_id, due.event_id))
     if item is None or item["state"] != EventState.NEW:
+        return None
+    if item.get("tries", 0) >= GIVE_UP_TRIES and from_text(item["troubled_at"]) + GIVE_UP_AFTER <= at:
+        outcome = FAILED if item["trouble"] == TransientError.code else BROKEN
+        settle_event(due.hub_id, due.event_id, outcome, at, item.get("round", 0), counts_for=item.get("counts_for"))
+        log.error("event_failed", hub_id=due.hub_id, event_id=due.event_id, reason=outcome.reason)
         return None
     sweeps = item["sweeps"] + 1
     action = dynamo.update_action(
@@ -383,7 +497,60 @@ def put_off(due: DueEvent, at: datetime) -> str | None:
     return str(item["source_id"])
 
 
-def list_events(hub_id: str, *, limit: int, cursor: str = "") -> tuple[list[LoggedEvent], str | None]:
-    """Return the newest events of the hub, and the cursor of the next page."""
-    items, next_cursor = lists.page(TABLE, hub_id, "by_hub", limit=limit, cursor=cursor, newest_first=True)
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Which events are wanted; empty and ``None`` ask for all.
+
+    Attributes
+    ----------
+    person_ids
+        Of these persons; nobody's if it is empty.
+    since, until
+        Received at or after, and before: RFC 3339 with milliseconds.
+    """
+
+    state: EventState | None = None
+    reason: str = ""
+    kind: Kind | None = None
+    source_id: str = ""
+    person_ids: tuple[str, ...] | None = None
+    since: str = ""
+    until: str = ""
+
+    def keeps(self, item: dict[str, Any]) -> bool:
+        """Tell whether an item of the log is wanted."""
+        kind = item["event"]["kind"] if item.get("event") else None
+        return (
+            "event_id" in item
+            and self.state in (None, item["state"])
+            and self.reason in ("", item["reason"])
+            and self.kind in (None, kind)
+            and self.source_id in ("", item["source_id"])
+        )
+
+
+def list_events(
+    hub_id: str, *, limit: int, cursor: str = "", search: Search | None = None
+) -> tuple[list[LoggedEvent], str | None]:
+    """Return the newest events of the hub, and the cursor of the next page.
+
+    What narrows the search most is where it is read: a person's own events, or the few that need attention. A page
+    may hold fewer events than there are.
+    """
+    wanted = search or Search()
+    index, partitions = "by_hub", [f"{hub_id}#{shard}" for shard in range(SHARDS)]
+    if wanted.person_ids is not None:
+        index, partitions = "by_person", [f"{hub_id}#{person_id}" for person_id in wanted.person_ids]
+    elif wanted.state in NEED_ATTENTION:
+        index = "attention"
+    items, next_cursor = lists.newest(
+        TABLE,
+        partitions,
+        index,
+        limit=limit,
+        cursor=cursor,
+        since=wanted.since,
+        until=wanted.until,
+        keep=wanted.keeps,
+    )
     return [from_item(item) for item in items], next_cursor

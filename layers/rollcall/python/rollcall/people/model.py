@@ -185,6 +185,10 @@ class LoggedEvent:
     ----------
     round
         How often it was made new again. An outcome counts only for the round that was looked at.
+    tries
+        How often it could not be applied since it was made new.
+    counts_for
+        The replay in whose counts its next outcome belongs.
     """
 
     event_id: str
@@ -196,6 +200,8 @@ class LoggedEvent:
     settled_at: str | None = None
     person_id: str | None = None
     round: int = 0
+    tries: int = 0
+    counts_for: str | None = None
     event: DirectoryEvent | None = field(default=None, repr=False)
     looking: Looking = Looking()
 

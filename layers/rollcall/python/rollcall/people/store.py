@@ -248,6 +248,18 @@ def first_waiting(hub_id: str, address_id: str) -> tuple[Waiting, ...]:
     return tuple(found.values())
 
 
+def persons_at(hub_id: str, address_id: str) -> set[str]:
+    """Return the ids of the persons who have the address, wait for it, or left and had it last."""
+    found: set[str] = set()
+    for item in dynamo.query_all(TABLE, address_pk(hub_id, address_id), consistent=True):
+        found |= (
+            {item["person_id"]}
+            if "person_id" in item
+            else {one.person_id for one in address_from_item(item).holders.values()}
+        )
+    return found
+
+
 def check_person(hub_id: str, record: PersonRecord) -> dynamo.Action:
     """Return a check that the person is still at the revision that was read, for transactions that do not write it."""
     return dynamo.check_action(TABLE, person_pk(hub_id, record.person_id), "-", "#rev = :rev", {"rev": record.rev})

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import random
 import time
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -20,14 +21,14 @@ from rollcall.members import store as members
 from rollcall.members.projection import single_valued, view
 from rollcall.people import event_log, store
 from rollcall.people.addresses import rank_of
-from rollcall.people.decide import ERASED, FUTURE, Decision, Known, decide
+from rollcall.people.decide import ERASED, FUTURE, UNSTORABLE, Decision, Known, decide
 from rollcall.people.ending import end_if_due
 from rollcall.people.merge import Said, lift, merge
-from rollcall.people.model import Address, EventState, Looking, Outcome, PersonRecord
+from rollcall.people.model import Address, EventState, LoggedEvent, Looking, Outcome, PersonRecord
 from rollcall.plans.messages import wake as announce
 from rollcall.privacy.emails import usable_email
 from rollcall.runtime import dynamo
-from rollcall.runtime.errors import NotFoundError, TooLargeToStoreError, TransientError
+from rollcall.runtime.errors import NotFoundError, RollcallError, TooLargeToStoreError, TransientError, UnstorableError
 from rollcall.runtime.observability import describe, log
 from rollcall.runtime.times import from_text, now, to_text
 from rollcall.sources.fetching import Later, look_up
@@ -54,11 +55,23 @@ def apply_event(hub_id: str, event_id: str, look_until: float = math.inf) -> Out
     look_until
         On the monotonic clock: until when a vendor may be asked about somebody.
 
+    What goes wrong is noted at the event before it is raised.
+
     Raises
     ------
     TransientError
         If AWS or other workers got in the way too often; the event stays new and comes again.
     """
+    try:
+        return _apply_logged(hub_id, event_id, look_until)
+    except Exception as exc:
+        trouble = exc.code if isinstance(exc, RollcallError) else RollcallError.code
+        with suppress(TransientError):
+            event_log.note_trouble(hub_id, event_id, trouble, now())
+        raise
+
+
+def _apply_logged(hub_id: str, event_id: str, look_until: float) -> Outcome | None:
     logged = event_log.get_event(hub_id, event_id)
     if logged is None or logged.state is not EventState.NEW:
         return None
@@ -74,8 +87,9 @@ def apply_event(hub_id: str, event_id: str, look_until: float = math.inf) -> Out
             outcome = _apply(hub_id, event)
         except TooLargeToStoreError as exc:
             outcome = Outcome(EventState.QUARANTINED, exc.code, exc.detail)
-    list_of = logged.source_id if outcome.reason == NEEDS_CREDENTIALS else ""
-    event_log.settle_event(hub_id, event_id, outcome, now(), logged.round, list_of=list_of)
+        except UnstorableError:
+            outcome = UNSTORABLE
+    _settle(hub_id, logged, outcome)
     log.info(
         "event_settled",
         hub_id=hub_id,
@@ -107,6 +121,27 @@ def _to_apply(hub_id: str, logged: LoggedEvent, look_until: float) -> DirectoryE
         event_log.wait(hub_id, logged, until=found.until, detail=found.detail, looking=looking, at=now())
         return None
     return found if isinstance(found, Outcome) else event_log.freeze_event(hub_id, logged.event_id, found)
+
+
+def _settle(hub_id: str, logged: LoggedEvent, outcome: Outcome) -> None:
+    """Settle the event; where a replay counts it, others write the same counts, so it is tried some times."""
+    for attempt in range(TRIES):
+        try:
+            event_log.settle_event(
+                hub_id,
+                logged.event_id,
+                outcome,
+                now(),
+                logged.round,
+                list_of=logged.source_id if outcome.reason == NEEDS_CREDENTIALS else "",
+                counts_for=logged.counts_for,
+            )
+        except TransientError:
+            if attempt == TRIES - 1 or not logged.counts_for:
+                raise
+            time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
+        else:
+            return
 
 
 def _apply(hub_id: str, event: DirectoryEvent) -> Outcome:

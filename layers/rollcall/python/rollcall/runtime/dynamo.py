@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rollcall.runtime import clients
-from rollcall.runtime.errors import TransientError
+from rollcall.runtime.errors import TransientError, UnstorableError
 from rollcall.runtime.settings import env
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ _PASSING = frozenset(
         "TransactionInProgressException",
     }
 )
+_INVALID = frozenset({"ValidationException", "ValidationError", "ItemCollectionSizeLimitExceededException"})
 
 
 class ConditionFailedError(Exception):
@@ -186,6 +187,8 @@ def write(actions: Sequence[Action]) -> None:
         If a condition did not hold; nothing was written.
     TransientError
         On throttling, contention, time-outs and faults of AWS; it may or may not have been written.
+    UnstorableError
+        If DynamoDB refuses an item for what it is; nothing was written.
     """
     if not actions:
         return
@@ -230,6 +233,10 @@ def _translate(exc: ClientError) -> Exception:
             return ConditionFailedError(failed, old)
         if any(reason in _PASSING for reason in codes):
             return TransientError()
+        if _INVALID.intersection(codes):
+            return UnstorableError()
+    if code in _INVALID:
+        return UnstorableError()
     return TransientError() if _is_passing(exc) else exc
 
 

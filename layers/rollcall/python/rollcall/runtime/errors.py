@@ -141,3 +141,10 @@ class TransientError(RollcallError):
     code = "try_again"
     status = 503
     title = "Temporarily unavailable"
+
+
+class UnstorableError(RollcallError):
+    """The database refuses this whatever we do: trying again is no use. Nothing was written."""
+
+    code = "cannot_be_stored"
+    title = "This cannot be stored"

@@ -8,7 +8,7 @@ from rollcall.runtime import dynamo
 from rollcall.runtime.ids import SHARDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 Item = dict[str, Any]
 
@@ -67,3 +67,47 @@ def page(
                 last = item is found[-1]
                 return kept, str(item[field]) if more or not last else None
     return kept, str(found[-1][field]) if more and found else None
+
+
+def newest(
+    table: str,
+    partitions: Sequence[str],
+    index: str,
+    *,
+    limit: int,
+    cursor: str = "",
+    since: str = "",
+    until: str = "",
+    keep: Callable[[Item], bool],
+) -> tuple[list[Item], str | None]:
+    """Return up to ``limit`` items of the partitions that are to be kept, newest first, and the next page's cursor.
+
+    Parameters
+    ----------
+    since, until
+        Sort keys at or after, and before: nothing else is read.
+    """
+    field = f"{index}_sk"
+    upper = min((bound for bound in (cursor, until) if bound), default="~")
+    found: list[Item] = []
+    horizon: list[str] = []
+    for partition in partitions:
+        answer = dynamo.query(
+            table,
+            partition,
+            index=index,
+            condition=f"#{field} BETWEEN :lower AND :upper",
+            values={"lower": since or "0", "upper": upper},
+            forward=False,
+            limit=limit + 1,
+        )
+        found += [item for item in answer.items if item[field] < upper]
+        if answer.next_position is not None and answer.items:
+            horizon.append(str(answer.items[-1][field]))
+    # Beyond the nearest end of a partition's page there may be items that were not read.
+    end = max(horizon, default="")
+    seen = sorted((item for item in found if item[field] >= end), key=lambda item: str(item[field]), reverse=True)
+    kept = [item for item in seen if keep(item)]
+    if len(kept) > limit:
+        return kept[:limit], str(kept[limit - 1][field])
+    return kept, end or None

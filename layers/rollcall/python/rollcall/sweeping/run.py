@@ -10,7 +10,7 @@ from rollcall.exports import store as exports
 from rollcall.mail import store as mails
 from rollcall.mail.model import due_shards
 from rollcall.mail.send import sweep_mail
-from rollcall.people import event_log
+from rollcall.people import event_log, replays
 from rollcall.people import store as people
 from rollcall.plans import catalogue_change
 from rollcall.plans.stuck import wake_due
@@ -50,6 +50,7 @@ def sweep() -> dict[str, int]:
     parts: dict[str, Callable[[_Turn], None]] = {
         "events": lambda turn: _events(turn, at),
         "credentials": lambda turn: _credentials(turn, at),
+        "replays": lambda turn: _replays(turn, at),
         "mails": lambda turn: _mails(turn, at),
         "exports": lambda turn: _exports(turn, at),
         "plans": lambda turn: turn.add(wake_due(AT_A_TIME)),
@@ -135,6 +136,14 @@ def _reopen(hub_id: str, source_id: str, event_id: str, at: datetime) -> int:
     event_log.reopen_event(hub_id, event_id, at)
     event_log.wake(hub_id, source_id, [event_id])
     return 1
+
+
+def _replays(turn: _Turn, at: datetime) -> None:
+    for shard in range(event_log.DUE_SHARDS):
+        for hub_id, replay_id, part in replays.due_parts(shard, at, AT_A_TIME):
+            if turn.is_over:
+                return
+            turn.do(lambda: turn.add(replays.wake_part(hub_id, replay_id, part, at, event_log.FIRST_SWEEP)))  # noqa: B023 - called at once
 
 
 def _mails(turn: _Turn, at: datetime) -> None:
