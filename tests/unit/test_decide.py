@@ -13,7 +13,7 @@ from rollcall.members.model import Manual, Member, Status
 from rollcall.members.projection import derive, single_valued, view, with_slice
 from rollcall.people.decide import ERASED, Decision, Known, decide
 from rollcall.people.events import DirectoryEvent, Kind, Stamp
-from rollcall.people.merge import lift, tombstone
+from rollcall.people.merge import lift, merge, tombstone
 from rollcall.people.model import Address, Barred, EventState, Holder, PersonRecord, Waiting
 from rollcall.segments.model import Catalogue
 from tests.support.world import ROLES, RULES, SEGMENTS
@@ -137,6 +137,14 @@ def test_deactivation_makes_the_member_inactive_and_reactivation_by_event_is_off
     )
     assert shown(again.member)["status"] is Status.INACTIVE
     assert shown(again.member, replace(HUB, reactivate_on_event=True))["status"] is Status.ACTIVE
+
+
+def test_deactivation_that_comes_late_says_what_it_did() -> None:
+    """The person is known to be back since, and is said to be unchanged; the member goes, and the log says so."""
+    record, member = member_of(replace(RECORD, person=merge(RECORD.person, event(9, Kind.REACTIVATED))))
+    late = decided(known(record, member=member), event(5, Kind.DEACTIVATED))
+    assert shown(late.member)["status"] is Status.INACTIVE
+    assert (late.outcome.state, late.outcome.reason) == (EventState.APPLIED, "person_deactivated")
 
 
 def test_late_older_deactivation_does_not_undo_a_reactivation_by_an_admin() -> None:
