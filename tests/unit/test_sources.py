@@ -256,10 +256,10 @@ def test_every_fault_of_a_delivery_is_listed() -> None:
     ]
 
 
-def test_other_directory_is_refused() -> None:
-    """A delivery of another directory, signed with the right secret, is not taken."""
+def test_other_directory_is_recorded_only() -> None:
+    """A delivery of another directory, signed with the right secret, is taken, so that it is not sent for days."""
     body = json.dumps({"id": "e", "event": "dsync.user.created", "data": {"id": "u", "directory_id": "other"}}).encode()
     pinned = Source("0" * 26, "1" * 26, "workos", "Test", "0" * 32, settings={"directory_id": "mine"})
-    with pytest.raises(MalformedError) as caught:
-        provider("workos").parse(Delivery(body, {}, AT), pinned)
-    assert [fault.code for fault in caught.value.faults] == ["other_directory"]
+    (event,) = provider("workos").parse(Delivery(body, {}, AT), pinned)
+    assert isinstance(event, Ignored)
+    assert event.reason == "other_account"

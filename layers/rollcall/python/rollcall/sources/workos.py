@@ -15,6 +15,7 @@ from rollcall.runtime.errors import Fault, MalformedError, UnauthenticError
 from rollcall.runtime.ids import event_id
 from rollcall.sources.model import (
     MAX_ID,
+    OTHER_ACCOUNT,
     Delivery,
     Faults,
     Parsed,
@@ -102,7 +103,8 @@ def parse(delivery: Delivery, source: Source) -> Parsed:
     data = document.get("data")
     if not isinstance(data, dict):
         raise MalformedError([Fault("$.data", "missing_data", "The record of the person is missing.")])
-    _same_directory(data, source, faults)
+    if _is_elsewhere(data, source):
+        return [Ignored(identifier, source.source_id, "other_account", OTHER_ACCOUNT)]
     if kind in _GROUP_EVENTS:
         event = _membership(document, data, identifier, delivery=delivery, source=source, faults=faults)
     else:
@@ -112,10 +114,10 @@ def parse(delivery: Delivery, source: Source) -> Parsed:
     return [event]
 
 
-def _same_directory(data: dict[str, Any], source: Source, faults: Faults) -> None:
+def _is_elsewhere(data: dict[str, Any], source: Source) -> bool:
+    # WorkOS sends the events of all directories of an environment to every endpoint, and whatever is not 2xx for days.
     pinned = source.settings.get("directory_id")
-    if pinned and data.get("directory_id") != pinned:
-        faults.add("$.data.directory_id", "other_directory", "This is not the directory the source was connected for.")
+    return bool(pinned) and data.get("directory_id") != pinned
 
 
 def _user(
