@@ -272,7 +272,7 @@ def test_bamboohr_form_says_the_same_as_json() -> None:
     assert isinstance(lena, DirectoryEvent)
     assert isinstance(aiko, DirectoryEvent)
     assert lena.fields == {"email": "lena.fischer@example.com", "first_name": "Lena", "last_name": "Fischer-Moß"}
-    assert (lena.external_id, lena.occurred_at, lena.attributes) == ("100", "2026-11-01T00:05:00.000Z", {})
+    assert (lena.external_id, lena.occurred_at, lena.attributes) == ("100", "2026-11-01T00:05:02.000Z", {})
     assert (aiko.kind, aiko.occurred_at, aiko.attributes) == (
         Kind.DEACTIVATED,
         "2026-11-22T12:00:00.000Z",
