@@ -117,7 +117,7 @@ class Journey:
         """Return what the log says of the events that are new in it."""
         new = [event for event in self.place.settled() if event["event_id"] not in self.known]
         self.known |= {event["event_id"] for event in new}
-        return sorted(f"{event['kind']} {event['state']}" if event["kind"] else event["reason"] for event in new)
+        return sorted(_said(event) for event in new)
 
     def look(self, external_id: str, wanted: dict[str, Any] | None) -> dict[str, Any] | None:
         """Return what is shown of a person, as far as it is wanted."""
@@ -140,3 +140,7 @@ class Journey:
 
     def _send(self, sample: str) -> int:
         return self.place.send(*signed(self.system, sample, datetime.now(UTC)))
+
+
+def _said(event: dict[str, Any]) -> str:
+    return event["reason"] if event["state"] == "ignored" else f"{event['kind']} {event['state']}"
