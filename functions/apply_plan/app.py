@@ -14,6 +14,7 @@ from rollcall.runtime.settings import require
 
 require(
     "HUBS_TABLE",
+    "EVENTS_TABLE",
     "PEOPLE_TABLE",
     "MEMBERS_TABLE",
     "INVITATIONS_TABLE",
@@ -21,6 +22,7 @@ require(
     "PLANS_TABLE",
     "FILES_BUCKET",
     "PLAN_PARTS_QUEUE_URL",
+    "DIRECTORY_EVENTS_QUEUE_URL",
     "EMAILS_QUEUE_URL",
     "STACK_SECRET_ARN",
 )

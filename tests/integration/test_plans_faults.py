@@ -24,7 +24,7 @@ from rollcall.runtime.times import now
 from rollcall.uploads import store as uploads
 from rollcall.uploads.model import UploadKind
 from tests.support.faults import MODES, injected, until_quiet
-from tests.support.world import World, everything
+from tests.support.world import SOURCE, World, everything
 
 if TYPE_CHECKING:
     from rollcall.plans.model import Plan
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("aws")
 
 
-def _announce(world: World, kind: UploadKind, text: str) -> dict[str, Any]:
+def _announce(world: World, kind: UploadKind, text: str, **announced: Any) -> dict[str, Any]:
     admin = Admin("admin-1", "admin-1@example.com", frozenset({f"{world.hub.hub_id}:admin"}))
-    upload = uploads.create_upload(world.hub.hub_id, kind, "file.csv", admin, now())
+    upload = uploads.create_upload(world.hub.hub_id, kind, "file.csv", admin, now(), **announced)
     put = clients.s3().put_object(Bucket=env("FILES_BUCKET"), Key=upload.key, Body=text.encode())
     return {"Records": [{"s3": {"object": {"key": quote_plus(upload.key, safe="/"), "versionId": put["VersionId"]}}}]}
 
@@ -151,3 +151,34 @@ def test_a_new_member_is_made_once_whatever_fails() -> None:
         member = members.get_member(plan.hub_id, address.member_id or "")
         assert member is not None
         assert (member.rev, sorted(world.shown(member.member_id)["roles"])) == (1, ["mentee", "mentor"]), where
+
+
+def test_a_row_of_a_people_file_is_one_event_whatever_fails() -> None:
+    """At every AWS call, each kind of failure in turn: one event in the log, and the person it says."""
+    world = World().build()
+
+    def people_file(name: str) -> dict[str, Any]:
+        text = f"external_id,email,Grade\n{name},{name}@example.com,Senior\n"
+        return _announce(world, UploadKind.PEOPLE, text, source_id=SOURCE)
+
+    _work(world, people_file("warm"))
+    event = people_file("counted")
+    with injected() as counted:
+        _work(world, event)
+    for number in range(1, len(counted.calls) + 1):
+        mode = MODES[number % len(MODES)]
+        name = f"{mode}{number}".replace("_", "-")
+        event = people_file(name)
+        before = len(everything("EVENTS_TABLE"))
+        injector = until_quiet(partial(_work, world, event), at=number, mode=mode)
+        plan = _plan_of(world, event)
+        where = f"{mode} at {number}: {injector.calls[number - 1 : number]}"
+        assert len(injector.calls) >= number, where
+        assert plan.state is PlanState.APPLIED, where
+        assert {outcome for outcome in plan.counts if outcome != "missing"} == {"created"}, where
+        assert plan.counts["created"] == 1, where
+        assert len(everything("EVENTS_TABLE")) == before + 1, where
+        assert {item["state"] for item in everything("EVENTS_TABLE")} == {"applied"}, where
+        record = people.get_person(plan.hub_id, world.person_id(name))
+        assert record is not None
+        assert record.person.values() == {"Grade": "Senior"}, where

@@ -27,19 +27,22 @@ def admin_of(world: World, subject: str = "admin-1") -> Admin:
 
 
 def upload_file(
-    world: World, kind: UploadKind, text: str, filename: str = "my file + näher.csv", *, is_trial: bool = False
+    world: World, kind: UploadKind, text: str, filename: str = "my file + näher.csv", **announced: Any
 ) -> tuple[Upload, dict[str, Any]]:
-    """Announce a file and put it; return the upload and the notification that S3 sends."""
-    upload = uploads.create_upload(world.hub.hub_id, kind, filename, admin_of(world), now(), is_trial=is_trial)
+    """Announce a file and put it; return the upload and the notification that S3 sends.
+
+    ``announced`` is what the admin says of it beforehand.
+    """
+    upload = uploads.create_upload(world.hub.hub_id, kind, filename, admin_of(world), now(), **announced)
     put = clients.s3().put_object(Bucket=env("FILES_BUCKET"), Key=upload.key, Body=text.encode())
     key = quote_plus(upload.key, safe="/")
     thing = {"key": key, "versionId": put["VersionId"]}
     return upload, {"Records": [{"eventName": "ObjectCreated:Post", "s3": {"object": thing}}]}
 
 
-def plan_file(world: World, kind: UploadKind, *lines: str) -> Plan:
-    """Upload a file and plan it."""
-    _, event = upload_file(world, kind, "\n".join(lines) + "\n")
+def plan_file(world: World, kind: UploadKind, *lines: str, **announced: Any) -> Plan:
+    """Upload a file and plan it; ``announced`` is what the admin says of it beforehand."""
+    _, event = upload_file(world, kind, "\n".join(lines) + "\n", **announced)
     (plan,) = planning.handle_s3_event(event)
     return plan
 

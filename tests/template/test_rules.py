@@ -294,3 +294,25 @@ def test_every_resource_of_ours_says_why_it_exists(source: Template) -> None:
     text = (ROOT / "template.yaml").read_text()
     for name in source["Resources"]:
         assert re.search(rf"^  {name}: # \w", text, re.MULTILINE), name
+
+
+def _allowed(template: Template, role: str) -> set[tuple[str, str]]:
+    """Return (action, resource) of everything a role may do."""
+    (policy,) = template["Resources"][role]["Properties"]["Policies"]
+    return {
+        (action, json.dumps(resource, sort_keys=True))
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in statement["Action"]
+        for resource in (statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]])
+    }
+
+
+def test_apply_plan_may_do_what_applying_an_event_takes(translated: Template) -> None:
+    """Rows of a people file are applied as sync_member applies events: what it is given goes to both functions."""
+    own = ("SyncMemberLog", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+    needed = {one for one in _allowed(translated, "SyncMemberRole") if not any(name in " ".join(one) for name in own)}
+    assert len(needed) > 10
+    assert needed <= _allowed(translated, "ApplyPlanRole"), needed - _allowed(translated, "ApplyPlanRole")
+    functions = of_type(translated, "AWS::Lambda::Function")
+    variables = {name: functions[name]["Environment"]["Variables"] for name in ("SyncMember", "ApplyPlan")}
+    assert variables["SyncMember"].keys() <= variables["ApplyPlan"].keys()

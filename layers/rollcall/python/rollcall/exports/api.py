@@ -2,31 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Literal
+
 from aws_lambda_powertools.event_handler import Response
+from pydantic import Field, StringConstraints
 
 from rollcall.api import auth, downloads
 from rollcall.api.auth import needs
 from rollcall.api.routing import make_router
 from rollcall.api.shapes import JSON, Given, Shown
 from rollcall.exports import store
-from rollcall.exports.model import Export, Kind, State
+from rollcall.exports.model import Export, Kind, Only, State, read_only
+from rollcall.hubs import context
 from rollcall.hubs import store as hubs
 from rollcall.hubs.model import Delivery, Permission
 from rollcall.runtime import dynamo
-from rollcall.runtime.errors import ForbiddenError, NotFoundError, RefusedError, TransientError
+from rollcall.runtime.errors import (
+    Fault,
+    ForbiddenError,
+    MalformedError,
+    NotFoundError,
+    RefusedError,
+    TransientError,
+)
 from rollcall.runtime.ids import is_ulid, new_id
 from rollcall.runtime.observability import describe, log
 from rollcall.runtime.times import now, to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 router = make_router()
 
 
 class NewExport(Given):
-    """Which file is wanted, and how it is to come: by default as the hub has it."""
+    """Which file is wanted, and how it is to come: by default as the hub has it.
+
+    A members file may hold only those of a status, with a role, with options of segments (name → label). A people file
+    is that of one source.
+    """
 
     kind: Kind
     include_declined: bool = False
     delivery: Delivery | None = None
+    status: Literal["active", "inactive"] | None = None
+    role: Annotated[str, StringConstraints(max_length=200)] = ""
+    segments: Annotated[dict[str, str], Field(max_length=100)] | None = None
+    source_id: str = ""
 
 
 class ExportShown(Shown):
@@ -60,6 +83,8 @@ def create_export(hub_id: str, body: NewExport) -> Response[ExportShown]:
         permissions=permissions,
         delivery=body.delivery or hubs.get_hub(hub_id).template_delivery,
         include_declined=body.include_declined,
+        only=_only(hub_id, body, permissions),
+        source_id=body.source_id,
         created_at=to_text(now()),
     )
     store.create(export)
@@ -95,6 +120,27 @@ def get_export_file(hub_id: str, export_id: str) -> Response[None]:
     _record_download(export, admin.subject)
     log.info("export_downloaded", hub_id=hub_id, export_id=export_id)
     return answer
+
+
+def _only(hub_id: str, body: NewExport, permissions: Collection[Permission]) -> Only:
+    """Read which members are wanted, and refuse what the kind of file does not take."""
+    is_filtered = bool(body.status or body.role or body.segments)
+    faults: list[Fault] = []
+    if is_filtered and body.kind is not Kind.MEMBERS:
+        faults.append(Fault("kind", "not_here", "Only a members file can be of some members."))
+    if body.kind is Kind.PEOPLE and not (is_ulid(body.source_id) and hubs.get_source(hub_id, body.source_id)):
+        faults.append(Fault("source_id", "unknown_source", "Name the source whose people you want."))
+    if body.source_id and body.kind is not Kind.PEOPLE:
+        faults.append(Fault("source_id", "not_here", "Only a people file is that of a source."))
+    only = Only()
+    if is_filtered and not faults:
+        catalogue = context.load(hub_id).catalogue
+        segments = (body.segments or {}).items()
+        read = read_only(catalogue, permissions, status=body.status or "", role=body.role, segments=segments)
+        only, faults = (read, []) if isinstance(read, Only) else (only, read)
+    if faults:
+        raise MalformedError([replace(fault, place=f"body.{fault.place}") for fault in faults])
+    return only
 
 
 def _needed(kind: Kind) -> Permission:

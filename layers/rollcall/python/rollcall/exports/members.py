@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from rollcall.exports.invites import option_labels, role_labels
-from rollcall.exports.model import columns_of_segments
+from rollcall.exports.model import Only, columns_of_segments
 from rollcall.hubs.model import Permission
 from rollcall.members import store as members
 from rollcall.members.edits import deactivation_value
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 BATCH = 100
 MAX_PROFILE_FIELDS = 100
+EVERYBODY = Only()
 # A longer text could not be read back; an empty cell means "unchanged".
 _MAX_CELL = 4000
 _FIRST = ("ref", "version", "email", "first_name", "last_name", "status", "roles")
@@ -53,7 +54,9 @@ def columns(segments: Iterable[Segment], profile: Iterable[str]) -> list[str]:
     return [*_FIRST, *(segment.name for segment in segments), *(f"profile: {name}" for name in profile)]
 
 
-def member_rows(ctx: HubContext, permissions: Collection[Permission], profile: tuple[str, ...]) -> Iterator[list[str]]:
+def member_rows(
+    ctx: HubContext, permissions: Collection[Permission], profile: tuple[str, ...], only: Only = EVERYBODY
+) -> Iterator[list[str]]:
     """Yield the rows of the file, in the order of ``columns``; memory holds 100 members.
 
     Members are read by id once more, consistently, so that one who was deleted a moment ago is not in it.
@@ -70,7 +73,7 @@ def member_rows(ctx: HubContext, permissions: Collection[Permission], profile: t
             if member is None:
                 continue
             shown = view(member, ctx.hub, single)
-            if shown.status is Status.DELETED:
+            if shown.status is Status.DELETED or not only.keeps(shown):
                 continue
             values = column_values(shown, segment_ids, profile) | deactivation_value(member)
             yield [

@@ -7,11 +7,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
 from rollcall.hubs.model import Delivery, Permission
+from rollcall.runtime.errors import Fault
 from rollcall.segments.model import Visibility, normalise
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Mapping
 
+    from rollcall.members.projection import View
     from rollcall.segments.model import Catalogue, Segment
 
 Item = dict[str, Any]
@@ -23,6 +25,7 @@ class Kind(StrEnum):
     INVITES = "invites"
     MEMBERS = "members"
     MAPPING = "mapping"
+    PEOPLE = "people"
 
 
 class State(StrEnum):
@@ -35,12 +38,87 @@ class State(StrEnum):
 
 
 UNFINISHED = frozenset({State.QUEUED, State.RUNNING})
-FILE_NAMES = {Kind.INVITES: "invites.csv", Kind.MEMBERS: "members.csv", Kind.MAPPING: "mapping.csv"}
+FILE_NAMES = {
+    Kind.INVITES: "invites.csv",
+    Kind.MEMBERS: "members.csv",
+    Kind.MAPPING: "mapping.csv",
+    Kind.PEOPLE: "people.csv",
+}
 _SEEN_WITH = {
     Visibility.PUBLIC: Permission.VIEW,
     Visibility.PRIVATE: Permission.VIEW_PRIVATE,
     Visibility.HIDDEN: Permission.VIEW_HIDDEN,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """Which members a list or file holds.
+
+    Attributes
+    ----------
+    status
+        Those of this status; empty for all.
+    roles
+        Those with any of these roles, by id; ``None`` for all.
+    options
+        Segment id → those with any of these options, by id.
+    """
+
+    status: str = ""
+    roles: frozenset[str] | None = None
+    options: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def keeps(self, shown: View) -> bool:
+        """Tell whether the member is wanted."""
+        if self.status and shown.status != self.status:
+            return False
+        if self.roles is not None and not self.roles.intersection(shown.roles):
+            return False
+        return all(wanted.intersection(shown.segments.get(name, ())) for name, wanted in self.options.items())
+
+    def to_item(self) -> Item:
+        """Return it as a plain dict."""
+        options = {name: sorted(wanted) for name, wanted in self.options.items()}
+        return {"status": self.status, "roles": None if self.roles is None else sorted(self.roles), "options": options}
+
+    @classmethod
+    def from_item(cls, item: Item) -> Self:
+        """Read it from a plain dict."""
+        roles = item.get("roles")
+        options = {name: frozenset(wanted) for name, wanted in item.get("options", {}).items()}
+        return cls(item.get("status", ""), None if roles is None else frozenset(roles), options)
+
+
+def read_only(
+    catalogue: Catalogue,
+    permissions: Collection[Permission],
+    *,
+    status: str = "",
+    role: str = "",
+    segments: Iterable[tuple[str, str]] = (),
+) -> Only | list[Fault]:
+    """Return which members are wanted, from labels; segments that may not be seen are as unknown as others.
+
+    Parameters
+    ----------
+    segments
+        Name and label of an option; of several of one segment any will do.
+    """
+    faults: list[Fault] = []
+    found = catalogue.role(role) if role else None
+    if role and found is None:
+        faults.append(Fault("role", "unknown_role", "The hub has no role of this name."))
+    visible = {segment.segment_id for segment in visible_segments(catalogue, permissions)}
+    options: dict[str, frozenset[str]] = {}
+    for name, label in segments:
+        segment = catalogue.segment(name)
+        option = segment.option(label) if segment and segment.segment_id in visible else None
+        if segment is None or option is None:
+            faults.append(Fault("segment", "unknown_option", "The hub has no such segment or option."))
+            continue
+        options[segment.segment_id] = options.get(segment.segment_id, frozenset()) | {option.option_id}
+    return faults or Only(status, frozenset([found.role_id]) if found else None, options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +131,10 @@ class Export:
         Subject and e-mail of the admin who asked; an empty e-mail gets no mail.
     permissions
         What that admin may see, as of the request.
+    only
+        Which members are wanted: all, unless it says otherwise.
+    source_id
+        Of a people file: whose people.
     rows
         Rows of the file, its header not counted; known once it is done.
     file_key
@@ -69,6 +151,8 @@ class Export:
     permissions: frozenset[Permission] = frozenset()
     delivery: Delivery = Delivery.ATTACHMENT
     include_declined: bool = False
+    only: Only = field(default_factory=Only)
+    source_id: str = ""
     state: State = State.QUEUED
     rows: int = 0
     file_key: str = ""
@@ -88,6 +172,7 @@ class Export:
             "state": str(self.state),
             "delivery": str(self.delivery),
             "permissions": sorted(str(permission) for permission in self.permissions),
+            "only": self.only.to_item(),
         }
 
     @classmethod
@@ -101,6 +186,7 @@ class Export:
                 "state": State(item["state"]),
                 "delivery": Delivery(item["delivery"]),
                 "permissions": frozenset(Permission(permission) for permission in item["permissions"]),
+                "only": Only.from_item(item.get("only", {})),
             }
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rollcall.exports import invites, mapping, members, store
+from rollcall.exports import invites, mapping, members, people, store
 from rollcall.exports.model import Export, Kind, State
 from rollcall.files.cells import csv_lines
 from rollcall.files.rows import LIMITS
@@ -18,6 +18,7 @@ from rollcall.hubs.model import Delivery
 from rollcall.mail import store as mails
 from rollcall.mail.model import Attachment, Mail
 from rollcall.mail.model import Kind as MailKind
+from rollcall.people.rows import header_of
 from rollcall.runtime import queues
 from rollcall.runtime.errors import NotFoundError
 from rollcall.runtime.ids import digest
@@ -75,7 +76,11 @@ def run_export(hub_id: str, export_id: str) -> State | None:
     except NotFoundError:
         store.fail(export, "hub_gone", to_text(now()))
         return State.FAILED
-    lines = _Counted(_lines(ctx, export))
+    try:
+        lines = _Counted(_lines(ctx, export))
+    except people.TooManyColumnsError:
+        store.fail(export, "too_many_columns", to_text(now()))
+        return State.FAILED
     key = file_key(export)
     put_stream(env("FILES_BUCKET"), key, lines, content_type=CONTENT_TYPE)
     at = now()
@@ -104,6 +109,8 @@ def _lines(ctx: HubContext, export: Export) -> Iterator[bytes]:
             return _members(ctx, export)
         case Kind.MAPPING:
             return mapping.table_lines(ctx, export.permissions)
+        case Kind.PEOPLE:
+            return _people(export)
 
 
 def _invites(ctx: HubContext, export: Export) -> Iterator[bytes]:
@@ -117,7 +124,13 @@ def _invites(ctx: HubContext, export: Export) -> Iterator[bytes]:
 def _members(ctx: HubContext, export: Export) -> Iterator[bytes]:
     segments = members.segments_of(ctx, export.permissions)
     profile = members.profile_names(ctx, export.permissions)
-    return csv_lines(members.columns(segments, profile), members.member_rows(ctx, export.permissions, profile))
+    rows = members.member_rows(ctx, export.permissions, profile, export.only)
+    return csv_lines(members.columns(segments, profile), rows)
+
+
+def _people(export: Export) -> Iterator[bytes]:
+    names = people.attribute_names(export.hub_id, export.source_id, export.permissions)
+    return csv_lines(header_of(names), people.person_rows(export.hub_id, export.source_id, names, export.permissions))
 
 
 def _mail(hub: Hub, export: Export, key: str, rows: int, at: datetime) -> Mail:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import parse_qsl
 
@@ -15,7 +15,7 @@ from rollcall.api.etags import retry
 from rollcall.api.paging import collect, from_cursor, to_cursor
 from rollcall.api.routing import make_router
 from rollcall.api.shapes import DEFAULT_LIMIT, Cursor, Given, Limit, Listed, Shown
-from rollcall.exports.model import visible_segments
+from rollcall.exports.model import Only, read_only, visible_segments
 from rollcall.hubs import context
 from rollcall.hubs.model import Permission
 from rollcall.members import store
@@ -71,24 +71,6 @@ class MemberEdit(Given):
     profile: Annotated[dict[ProfileName, ProfileText], Field(max_length=100)] | None = None
     first_name: PersonName | None = None
     last_name: PersonName | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Filter:
-    """Which members are wanted: ids of roles and of options by segment."""
-
-    status: Status | None
-    roles: frozenset[str] | None
-    options: dict[str, frozenset[str]]
-    name_prefix: str = ""
-
-    def keeps(self, shown: View) -> bool:
-        """Tell whether the member is wanted."""
-        if self.status is not None and shown.status is not self.status:
-            return False
-        if self.roles is not None and not self.roles.intersection(shown.roles):
-            return False
-        return all(wanted.intersection(shown.segments.get(name, ())) for name, wanted in self.options.items())
 
 
 @router.get("/hubs/<hub_id>/members", summary="Members of the hub", tags=["Members"])
@@ -248,29 +230,14 @@ def _by_email(ctx: HubContext, text: str) -> Member | None:
     return store.get_member(ctx.hub.hub_id, address.member_id) if address.member_id else None
 
 
-def _read_filter(ctx: HubContext, permissions: Collection[Permission], status: Status | None, role: str) -> _Filter:
-    """Read the filters; segments that the caller may not see are as unknown as others that do not exist."""
-    faults: list[Fault] = []
-    roles: frozenset[str] | None = None
-    if role:
-        found = ctx.catalogue.role(role)
-        roles = frozenset([found.role_id] if found else [])
-        if found is None:
-            faults.append(Fault("query.role", "unknown_role", "The hub has no role of this name."))
-    visible = {segment.segment_id for segment in visible_segments(ctx.catalogue, permissions)}
-    options: dict[str, frozenset[str]] = {}
-    for key, text in parse_qsl(str(router.current_event.get("rawQueryString") or ""), keep_blank_values=True):
-        if not key.startswith("segment."):
-            continue
-        segment = ctx.catalogue.segment(key.removeprefix("segment."))
-        option = segment.option(text) if segment and segment.segment_id in visible else None
-        if segment is None or option is None:
-            faults.append(Fault("query.segment", "unknown_option", "The hub has no such segment or option."))
-            continue
-        options[segment.segment_id] = options.get(segment.segment_id, frozenset()) | {option.option_id}
-    if faults:
-        raise MalformedError(faults)
-    return _Filter(status, roles, options)
+def _read_filter(ctx: HubContext, permissions: Collection[Permission], status: Status | None, role: str) -> Only:
+    """Read the filters of the query."""
+    query = parse_qsl(str(router.current_event.get("rawQueryString") or ""), keep_blank_values=True)
+    segments = [(key.removeprefix("segment."), text) for key, text in query if key.startswith("segment.")]
+    wanted = read_only(ctx.catalogue, permissions, status=str(status or ""), role=role, segments=segments)
+    if not isinstance(wanted, Only):
+        raise MalformedError([replace(fault, place=f"query.{fault.place}") for fault in wanted])
+    return wanted
 
 
 def _edit(ctx: HubContext, member: Member, body: MemberEdit, admin: Admin) -> Member:

@@ -14,7 +14,7 @@ from pydantic import Field, StringConstraints
 from rollcall.api import auth, downloads
 from rollcall.api.auth import needs
 from rollcall.api.paging import BAD_CURSOR, from_cursor, to_cursor
-from rollcall.api.presence import gone_addresses, gone_members
+from rollcall.api.presence import gone_addresses, gone_members, gone_persons
 from rollcall.api.problems import ProblemFault
 from rollcall.api.routing import make_router
 from rollcall.api.shapes import DEFAULT_LIMIT, JSON, Cursor, Given, Limit, Listed, Shown
@@ -368,7 +368,7 @@ class _View:
                 return is_seen and Permission.VIEW_PRIVATE in self.permissions
             case "segment" | "visibility":
                 return about in self.visible
-            case "profile":
+            case "profile" | "attribute" | "locale" | "time_zone" | "end_date":
                 return Permission.VIEW_PRIVATE in self.permissions
             case _:
                 return True
@@ -400,7 +400,8 @@ def _gone(ctx: HubContext, changes: Iterable[Change]) -> frozenset[str]:
     """Return which subjects of changes were deleted."""
     subjects = [(change.kind, change.subject) for change in changes if change.subject]
     addresses = gone_addresses(ctx, [subject for kind, subject in subjects if kind in ("invitation", "new_member")])
-    return addresses | gone_members(ctx, [subject for kind, subject in subjects if kind == "member"])
+    persons = gone_persons(ctx, [subject for kind, subject in subjects if kind == "person"])
+    return addresses | persons | gone_members(ctx, [subject for kind, subject in subjects if kind == "member"])
 
 
 def _show_change(change: Change, view: _View) -> ChangeShown:

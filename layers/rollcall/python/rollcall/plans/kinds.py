@@ -18,6 +18,7 @@ from rollcall.plans import (
     member_edits,
     member_undo,
     members_file,
+    people_file,
 )
 from rollcall.plans.followups import Undo
 from rollcall.plans.model import PlanKind
@@ -111,12 +112,14 @@ KINDS: dict[PlanKind, Kind] = {
         expires=False,
     ),
     PlanKind.UNDO: Kind(_apply_undo),
+    PlanKind.PEOPLE: Kind(people_file.apply_change, plan_rows=people_file.plan_rows),
 }
 
 FROM_UPLOAD: dict[UploadKind, PlanKind] = {
     UploadKind.INVITES: PlanKind.INVITES,
     UploadKind.MEMBERS: PlanKind.MEMBER_EDITS,
     UploadKind.MAPPING: PlanKind.MAPPING_CHANGE,
+    UploadKind.PEOPLE: PlanKind.PEOPLE,
 }
 
 

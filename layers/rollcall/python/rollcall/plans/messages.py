@@ -31,6 +31,7 @@ _WHAT = {
     PlanKind.MAPPING_CHANGE: "New data mapping table",
     PlanKind.HELD_REMOVALS: "People who would leave",
     PlanKind.UNDO: "Undoing a change",
+    PlanKind.PEOPLE: "People file",
 }
 WORDS = {
     "invite": "To be invited",
@@ -46,8 +47,13 @@ WORDS = {
     "no_email": "Without a usable e-mail",
     "edit": "To be changed",
     "applied": "Changed",
-    "create": "New members",
-    "created": "New members, added",
+    "create": "New, to be added",
+    "created": "New, added",
+    "change": "To be changed",
+    "changed": "Changed",
+    "held": "Held, to be settled by somebody",
+    "missing": "Not in the file, left as they are",
+    "not_taken": "Columns that are never stored",
     "unchanged": "Without a change",
     "reverse": "To be reversed",
     "reversed": "Reversed",

@@ -34,6 +34,7 @@ class PlanKind(StrEnum):
     MAPPING_CHANGE = "mapping_change"
     HELD_REMOVALS = "held_removals"
     UNDO = "undo"
+    PEOPLE = "people"
 
 
 class PlanState(StrEnum):

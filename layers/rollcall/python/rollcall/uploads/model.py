@@ -25,6 +25,7 @@ class UploadKind(StrEnum):
     INVITES = "invites"
     MEMBERS = "members"
     MAPPING = "mapping"
+    PEOPLE = "people"
 
 
 class UploadState(StrEnum):
@@ -51,6 +52,8 @@ class Upload:
         Subject, e-mail and permissions (in this hub) of the admin who asked for it.
     is_trial
         Its plan is there to be read and is never applied.
+    source_id, as_of
+        Of a people file: the source whose people these are, and of what time it is, empty for that of the upload.
     detail, faults
         Why it was of no use: a sentence, and every fault with its place.
     """
@@ -67,6 +70,8 @@ class Upload:
     state: UploadState = UploadState.WAITING
     plan_id: str = ""
     is_trial: bool = False
+    source_id: str = ""
+    as_of: str = ""
     detail: str = ""
     faults: tuple[Fault, ...] = ()
 

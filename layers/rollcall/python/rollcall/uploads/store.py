@@ -38,7 +38,15 @@ def pk(hub_id: str, upload_id: str) -> str:
 
 
 def create_upload(
-    hub_id: str, kind: UploadKind, filename: str, admin: Admin, at: datetime, *, is_trial: bool = False
+    hub_id: str,
+    kind: UploadKind,
+    filename: str,
+    admin: Admin,
+    at: datetime,
+    *,
+    is_trial: bool = False,
+    source_id: str = "",
+    as_of: str = "",
 ) -> Upload:
     """Announce a file: store the upload that the admin stands behind.
 
@@ -46,6 +54,8 @@ def create_upload(
     ----------
     is_trial
         Its plan is to be read only, and never applied.
+    source_id, as_of
+        Of a people file: whose people these are, and the time (RFC 3339, ours) of the list if not that of the upload.
 
     Raises
     ------
@@ -65,6 +75,8 @@ def create_upload(
         created_at=to_text(at),
         permissions=tuple(sorted(admin.permissions(hub_id))),
         is_trial=is_trial,
+        source_id=source_id,
+        as_of=as_of,
     )
     item = {
         "pk": pk(hub_id, upload_id),

@@ -1,0 +1,51 @@
+"""The people file: one row for each person of a source, as the people upload reads it back (``people.rows``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rollcall.hubs.model import Permission
+from rollcall.people import store as people
+from rollcall.people.rows import COLUMNS, cells_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from rollcall.people.model import PersonRecord
+
+# What the upload reads.
+MAX_COLUMNS = 1_000
+
+
+class TooManyColumnsError(Exception):
+    """The people have more HRIS attributes than a file can have columns; without some it would clear them."""
+
+
+def attribute_names(hub_id: str, source_id: str, permissions: Collection[Permission]) -> tuple[str, ...]:
+    """Return the names of the HRIS attributes that any person of the source has, sorted; none for who may not see them.
+
+    Raises
+    ------
+    TooManyColumnsError
+        If they do not fit into a file.
+    """
+    if Permission.VIEW_PRIVATE not in permissions:
+        return ()
+    seen: set[str] = set()
+    for record in _persons(hub_id, source_id):
+        seen |= {name for name, cell in record.person.attributes.items() if cell.value}
+    if len(seen) > MAX_COLUMNS - len(COLUMNS):
+        raise TooManyColumnsError
+    return tuple(sorted(seen))
+
+
+def person_rows(
+    hub_id: str, source_id: str, names: Sequence[str], permissions: Collection[Permission]
+) -> Iterator[list[str]]:
+    """Yield the rows of the file, in the order of ``people.rows.header_of``; memory holds one page."""
+    for record in _persons(hub_id, source_id):
+        yield cells_of(record.person, names, sees_private=Permission.VIEW_PRIVATE in permissions)
+
+
+def _persons(hub_id: str, source_id: str) -> Iterator[PersonRecord]:
+    return (record for record in people.all_persons(hub_id) if record.person.source_id == source_id)
