@@ -242,7 +242,8 @@ def person_to_item(person: Person) -> Item:
         "f": _cells(person.fields),
         "a": _cells(person.attributes),
         "g": _cells(person.groups),
-        "e": {text: [*_stamp(said.first), *_stamp(said.last)] for text, said in person.emails.items()},
+        # A list: the empty text is one of them, and no name of an attribute can be empty.
+        "e": [[text, *_stamp(said.first), *_stamp(said.last)] for text, said in sorted(person.emails.items())],
         **stamps,
     }
 
@@ -260,7 +261,7 @@ def person_from_item(item: Item) -> Person:
         fields=_read_cells(item["f"]),
         attributes=_read_cells(item["a"]),
         groups=_read_cells(item["g"]),
-        emails={text: Said(Stamp(*said[:2]), Stamp(*said[2:])) for text, said in item.get("e", {}).items()},
+        emails={text: Said(Stamp(*said[:2]), Stamp(*said[2:])) for text, *said in item.get("e", [])},
         **stamps,
     )
 
