@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from demo.hub_client import invitation_link, read_mail, wait_for
 
+from tests.e2e.waiting import drained
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -64,7 +66,7 @@ def test_200_permutations_with_every_event_doubled_end_in_one_member(
 
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(tell, range(PERMUTATIONS))) == PERMUTATIONS * len(HISTORY) * 2
-    _drained(aws_client("sqs"), stack["queues"]["directory-events"])
+    drained(aws_client("sqs"), stack)
     assert not [event for event in api.all("/events") if event["state"] == "new"]
     members = [member for member in api.all("/members") if member["email"].startswith(f"{run}-")]
     assert len(members) == PERMUTATIONS
@@ -80,16 +82,6 @@ def test_200_permutations_with_every_event_doubled_end_in_one_member(
         repr([("Grade", "Lead"), ("Languages", ["English", "Yoruba"]), ("Office", "Tokyo")])
     }
     print(f"{PERMUTATIONS} permutations of {len(HISTORY)} events, each twice: 1 member")
-
-
-def _drained(sqs: Any, queue: str) -> None:
-    """Wait until no message waits or is in flight."""
-
-    def look() -> bool:
-        found = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
-        return {found["ApproximateNumberOfMessages"], found["ApproximateNumberOfMessagesNotVisible"]} == {"0"}
-
-    wait_for("applying 2,400 events", look, seconds=600)
 
 
 def _become_members(api: HubApi, source: StandardSource, stack: dict[str, Any], run: str) -> None:

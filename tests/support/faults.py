@@ -96,7 +96,7 @@ def injected(at: int = 0, mode: str = "") -> Iterator[Injector]:
             client.meta.events.unregister("after-call", unique_id="rollcall-after")
 
 
-def until_quiet(work: Callable[[], None], *, at: int, mode: str, tries: int = 6) -> Injector:
+def until_quiet(work: Callable[[], object], *, at: int, mode: str, tries: int = 6) -> Injector:
     """Do the work with one fault, then again without, as a queue redelivers it, until it goes through."""
     with injected(at, mode) as injector:
         try:

@@ -82,6 +82,13 @@ def _event(number: int, code: int) -> DirectoryEvent:
     )
 
 
+def random_histories(chance: random.Random, count: int) -> Iterator[list[DirectoryEvent]]:
+    """Yield histories without hypothesis: the same ones for the same generator."""
+    for _ in range(count):
+        codes = [chance.randrange(math.prod(_SIZES)) for _ in range(chance.randint(1, MOST))]
+        yield [_event(number, code) for number, code in enumerate(codes)]
+
+
 def features(events: Sequence[DirectoryEvent]) -> set[str]:
     """Return which of ``FEATURES`` a history has."""
     found = {str(event.kind) for event in events}

@@ -17,7 +17,7 @@ from rollcall.hubs.model import Admin
 from rollcall.invitations import api as invitations_api
 from rollcall.invitations import links
 from rollcall.invitations import store as invitations
-from rollcall.invitations.accept import accept, decline
+from rollcall.invitations.accept import Page, accept, decline
 from rollcall.invitations.model import Invitation, InvitationStatus
 from rollcall.members import api as members_api
 from rollcall.members import recompute
@@ -94,7 +94,8 @@ class Writer:
     prepare
         What must be there before: an event in the log, a source's person.
     run
-        Writes. May be run again, as a queue or an impatient admin would.
+        Writes. Returns whether the one who asked was told that it is done, ``None`` if nobody asked. May be run again,
+        as a queue or an impatient admin would.
     event
         The event it applies, if it does.
     """
@@ -112,7 +113,7 @@ def _event(make: Callable[[World], DirectoryEvent]) -> Writer:
 
 
 def _patch(**body: Any) -> Writer:
-    def run(world: World) -> str:
+    def run(world: World) -> bool:
         def change() -> Member:
             ctx = context.load(world.hub.hub_id)
             member = members_api.existing(ctx, member_id(world))
@@ -127,15 +128,15 @@ def _admin(world: World) -> Admin:
     return Admin("subject-of-ada", "ada.admin@example.com", frozenset({f"{world.hub.hub_id}:admin"}))
 
 
-def _told(ask: Callable[[], object]) -> str:
-    """Return what the route answers: ``done``, or the code of a refusal. The router itself takes one call at a time."""
+def _told(ask: Callable[[], object]) -> bool:
+    """Return whether the route says that it is done, or refuses. The router itself takes one call at a time."""
     try:
         ask()
     except RollcallError as exc:
         if exc.status not in REFUSALS:
             raise
-        return exc.code
-    return "done"
+        return False
+    return True
 
 
 def _plan(world: World, kind: PlanKind) -> Plan:
@@ -153,11 +154,11 @@ def _plan(world: World, kind: PlanKind) -> Plan:
 
 
 def _edits(*edits: ColumnEdit) -> Writer:
-    def run(world: World) -> str:
+    def run(world: World) -> bool:
         data = {"edits": [[edit.column, list(edit.old), list(edit.new), edit.seen] for edit in edits]}
         change = Change(1, "edit", todo=True, kind="member", subject=member_id(world), data=data, id="00001-0001")
         ctx = context.load(world.hub.hub_id)
-        return member_edits.apply_change(ctx, _plan(world, PlanKind.MEMBER_EDITS), change).outcome
+        return member_edits.apply_change(ctx, _plan(world, PlanKind.MEMBER_EDITS), change).outcome == "applied"
 
     return Writer(run)
 
@@ -172,8 +173,13 @@ NEW_RULES = (*RULES, Rule("Team", "North", ProfileTarget("Team", "Northerners"),
 
 
 def _publish(world: World) -> None:
+    publish_to_all(world, NEW_RULES)
+
+
+def publish_to_all(world: World, rules: tuple[Rule, ...]) -> None:
+    """Publish rules as version 2 and compute every member anew, as an approved plan does; a second time is the same."""
     if context.load(world.hub.hub_id).table.version == 1:
-        world.publish(2, NEW_RULES)
+        world.publish(2, rules)
     _recompute_all(world, "plan:mapping")
 
 
@@ -216,24 +222,28 @@ def _invited(world: World) -> None:
     dynamo.write([invitations.put_invitation(world.hub.hub_id, invitation)])
 
 
-def _press(answer: Callable[[str], Any]) -> Writer:
-    def run(world: World) -> str:
+def _press(answer: Callable[[str], Page]) -> Writer:
+    def run(world: World) -> bool:
         hub_id, address_id = world.hub.hub_id, world.address_id(MAYA["email"])
-        return str(answer(links.make_token(context.load(hub_id).key, hub_id, address_id, 1)).state)
+        page = answer(links.make_token(context.load(hub_id).key, hub_id, address_id, 1))
+        return not page.is_gone
 
     return Writer(run)
 
 
-def _revoke(world: World) -> str:
+def _revoke(world: World) -> bool:
     hub_id, address_id = world.hub.hub_id, world.address_id(MAYA["email"])
     return _told(lambda: invitations_api._revoke(hub_id, invitations_api._existing(hub_id, address_id)))
 
 
-def _invite_again(world: World) -> str:
+def _invite_again(world: World) -> bool:
     data = {"email": MAYA["email"], "first_name": "", "last_name": "", "language": "en", "roles": [], "segments": {}}
     subject = world.address_id(MAYA["email"])
     change = Change(1, "invite", todo=True, kind="invitation", subject=subject, data=data, id="00001-0001")
-    return invites.apply_change(context.load(world.hub.hub_id), _plan(world, PlanKind.INVITES), change).outcome
+    return (
+        invites.apply_change(context.load(world.hub.hub_id), _plan(world, PlanKind.INVITES), change).outcome
+        == "invited"
+    )
 
 
 def _other_person(world: World) -> DirectoryEvent:
@@ -309,17 +319,19 @@ class Races:
 
         Returns
         -------
-        The end state, once every queue has delivered again what was not done, and the calls of ``one``.
+        The end state, once every queue has delivered again what was not done, with what each was told under ``told``;
+        and the calls of ``one``.
         """
         first, second = (BASES[base][1][name] for name in (one, two))
         world = self._begin(base)
+        told: dict[str, object] = {}
         with patch("time.sleep"):
-            with second_at(at, lambda: _run(second, world)) as calls:
-                _run(first, world)
+            with second_at(at, lambda: told.update(two=_run(second, world))) as calls:
+                told["one"] = _run(first, world)
             if at == 0:
-                _run(second, world)
+                told["two"] = _run(second, world)
             _settle(world, {_event_id(writer, world) for writer in (first, second)})
-        return _plain(world), calls
+        return _plain(world) | {"told": told}, calls
 
     def untouched(self, base: str) -> dict[str, Any]:
         """Return what lies there before anybody writes."""
@@ -348,7 +360,7 @@ class Races:
         AssertionError
             If the end is none of the two that come of one after the other.
         """
-        ends = [self.serial(base, one, two)[0], self.serial(base, two, one)[0]]
+        ends = [self.serial(base, one, two)[0], _swapped(self.serial(base, two, one)[0])]
         calls = self.serial(base, one, two)[1]
         tried = places(len(calls))
         for at in tried:
@@ -358,15 +370,19 @@ class Races:
         return len(tried)
 
 
-def _run(writer: Writer, world: World) -> None:
+def _swapped(end: dict[str, Any]) -> dict[str, Any]:
+    told = end["told"]
+    return end | {"told": {"one": told["two"], "two": told["one"]}}
+
+
+def _run(writer: Writer, world: World) -> object:
     for attempt in range(3):
         try:
-            writer.run(world)
+            return writer.run(world)
         except TransientError:
             if attempt == 2:
                 raise
-        else:
-            return
+    raise AssertionError
 
 
 def _settle(world: World, mine: set[str | None]) -> None:
