@@ -48,7 +48,7 @@ def test_value_matches_however_it_is_spelled(value: str) -> None:
     """Case, spaces and Unicode form of field and value do not matter."""
     found = project({" OFFICE": value}, TABLE, CATALOGUE)
     assert found.segments == {"location": ("london",)}
-    assert found.why == {"segments.location.london": 2}
+    assert {name: hit.rule.row for name, hit in found.why.items()} == {"segments.location.london": 2}
 
 
 def test_exact_rule_beats_the_general_one_for_the_same_thing_only() -> None:

@@ -18,6 +18,8 @@ class Kind(StrEnum):
     MEMBER_DELETED = "member_deleted"
     STATUS_CHANGED = "status_changed"
     ROLES_CHANGED = "roles_changed"
+    ROLES_KEPT = "roles_kept"
+    HOLD_CHANGED = "hold_changed"
     SEGMENTS_CHANGED = "segments_changed"
     PROFILE_CHANGED = "profile_changed"
     NAME_CHANGED = "name_changed"
@@ -44,7 +46,8 @@ class Activity:
     subject
         Member id or person id.
     field
-        ``status``, ``status_reason``, ``roles``, ``segment:<segment id>``, ``profile:<name>``, ``email``,
+        ``status``, ``status_reason``, ``roles``, ``kept_roles`` (the last ones, which sync would have taken), ``holds``
+        (ids of the plans that hold a removal), ``segment:<segment id>``, ``profile:<name>``, ``email``,
         ``first_name``, ``last_name``; of persons also other core fields, ``attribute:<name>``, ``group:<name>``;
         ``member`` or ``person`` for one that is new or erased.
     old, new

@@ -81,13 +81,7 @@ def _member(old: Item | None, new: Item) -> Iterator[Difference]:
         yield Kind.MEMBER_CREATED, "member", None, after
         return
     before = old["shown"]
-    if before["status"] != after["status"]:
-        kind = Kind.MEMBER_DELETED if after["status"] == "deleted" else Kind.STATUS_CHANGED
-        yield kind, "status", before["status"], after["status"]
-    if before["status_reason"] != after["status_reason"]:
-        yield Kind.STATUS_CHANGED, "status_reason", before["status_reason"], after["status_reason"]
-    if sorted(before["roles"]) != sorted(after["roles"]):
-        yield Kind.ROLES_CHANGED, "roles", before["roles"], after["roles"]
+    yield from _standing(old, new)
     for name, one, other in _differing(before["segments"], after["segments"]):
         if sorted(one or []) != sorted(other or []):
             yield Kind.SEGMENTS_CHANGED, f"segment:{name}", one, other
@@ -96,6 +90,26 @@ def _member(old: Item | None, new: Item) -> Iterator[Difference]:
     for name, kind in _MEMBER_TEXTS.items():
         if before[name] != after[name]:
             yield kind, name, before[name], after[name]
+
+
+def _standing(old: Item, new: Item) -> Iterator[Difference]:
+    before, after = old["shown"], new["shown"]
+    if before["status"] != after["status"]:
+        kind = Kind.MEMBER_DELETED if after["status"] == "deleted" else Kind.STATUS_CHANGED
+        yield kind, "status", before["status"], after["status"]
+    if before["status_reason"] != after["status_reason"]:
+        yield Kind.STATUS_CHANGED, "status_reason", before["status_reason"], after["status_reason"]
+    if sorted(before["roles"]) != sorted(after["roles"]):
+        yield Kind.ROLES_CHANGED, "roles", before["roles"], after["roles"]
+    if sorted(old.get("kept_roles", [])) != sorted(new.get("kept_roles", [])):
+        yield Kind.ROLES_KEPT, "kept_roles", old.get("kept_roles", []), new.get("kept_roles", [])
+    held, holds = _holds(old), _holds(new)
+    if held != holds:
+        yield Kind.HOLD_CHANGED, "holds", held, holds
+
+
+def _holds(item: Item) -> list[str]:
+    return sorted(str(hold["plan_id"]) for hold in item.get("holds", {}).values())
 
 
 def _person(old: Item | None, new: Item) -> Iterator[Difference]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SEGMENT = "segment:"
 PUBLIC_FIELDS = ("status", "status_reason", "email", "first_name", "last_name")
 # The others are HRIS values: profile fields, attributes, groups, and core fields such as the end date.
-_SEEN_BY_ALL = frozenset({*PUBLIC_FIELDS, "roles", "member", "person"})
+_SEEN_BY_ALL = frozenset({*PUBLIC_FIELDS, "roles", "kept_roles", "holds", "member", "person"})
 _DELETIONS = frozenset({Kind.MEMBER_DELETED, Kind.PERSON_DELETED, Kind.PERSON_ERASED})
 
 
@@ -70,7 +70,7 @@ def show_activity(entry: Activity, catalogue: Catalogue, permissions: Collection
             return None
         labels = {option.option_id: option.label for option in segment.options}
         field, old, new = f"{SEGMENT}{segment.name}", _named(old, labels), _named(new, labels)
-    elif field == "roles":
+    elif field in ("roles", "kept_roles"):
         labels = {role.role_id: role.label for role in catalogue.roles}
         old, new = _named(old, labels), _named(new, labels)
     elif isinstance(new, dict):

@@ -18,6 +18,8 @@ from rollcall.mapping.table import ANY, OptionTarget, ProfileTarget, RoleTarget,
 from rollcall.segments.model import Visibility  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rollcall.segments.model import Catalogue, Segment
 
 router = make_router()
@@ -53,7 +55,7 @@ def get_mapping(hub_id: str) -> Response[TableShown]:
     visible = {segment.segment_id: segment for segment in visible_segments(ctx.catalogue, permissions)}
     pointer = store.published(hub_id) if ctx.table.version else None
     is_current = pointer is not None and pointer["version"] == ctx.table.version
-    shown = [_show(rule, ctx.catalogue, visible) for rule in ctx.table.rules]
+    shown = [show_rule(rule, ctx.catalogue, visible) for rule in ctx.table.rules]
     body = TableShown(
         version=ctx.table.version,
         plan_id=pointer["plan_id"] if pointer and is_current else None,
@@ -64,7 +66,8 @@ def get_mapping(hub_id: str) -> Response[TableShown]:
     return Response(status_code=200, content_type=JSON, body=body, headers=headers)
 
 
-def _show(rule: Rule, catalogue: Catalogue, visible: dict[str, Segment]) -> RuleShown | None:
+def show_rule(rule: Rule, catalogue: Catalogue, visible: Mapping[str, Segment]) -> RuleShown | None:
+    """Return a rule in words; nothing if its segment is not among the visible ones, which are given by id."""
     match rule.target:
         case RoleTarget(role_id):
             label = next((role.label for role in catalogue.roles if role.role_id == role_id), role_id)

@@ -95,6 +95,15 @@ class MappingTable:
 
 
 @dataclass(frozen=True, slots=True)
+class Hit:
+    """A rule that was met: by which HRIS field and value, as the directory wrote them."""
+
+    rule: Rule
+    field: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Projection:
     """What the table gives for a person.
 
@@ -109,14 +118,14 @@ class Projection:
     unmapped
         Fields and values that no rule covers, or that a rule takes over as an option which does not exist.
     why
-        ``roles.<id>``, ``segments.<id>.<option id>``, ``profile.<name>`` → the row of the rule that gave it.
+        ``roles.<id>``, ``segments.<id>.<option id>``, ``profile.<name>`` → the rule that gave it, and what met it.
     """
 
     roles: tuple[str, ...] = ()
     segments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     profile: Mapping[str, str] = field(default_factory=dict)
     unmapped: tuple[tuple[str, str], ...] = ()
-    why: Mapping[str, int] = field(default_factory=dict)
+    why: Mapping[str, Hit] = field(default_factory=dict, repr=False)
 
 
 def project(attributes: Mapping[str, str | tuple[str, ...]], table: MappingTable, catalogue: Catalogue) -> Projection:
@@ -124,33 +133,36 @@ def project(attributes: Mapping[str, str | tuple[str, ...]], table: MappingTable
 
     The order of attributes, and of the values of one, does not matter.
     """
-    hits: list[tuple[int, str, str, Target]] = []
+    hits: list[tuple[Hit, Target]] = []
     unmapped: set[tuple[str, str]] = set()
     for name, value in _values(attributes):
         rules = table.rules_for(name, value)
-        found = [(rule.row, value, target) for rule in rules if (target := _resolve(rule.target, value, catalogue))]
-        hits += [(row, text, name, target) for row, text, target in found]
+        found = [
+            (Hit(rule, name, value), target) for rule in rules if (target := _resolve(rule.target, value, catalogue))
+        ]
+        hits += found
         if len(found) < len(rules) or not rules:
             unmapped.add((name, value))
-    hits.sort(key=lambda hit: hit[:3])
+    hits.sort(key=lambda found: (found[0].rule.row, found[0].value, found[0].field))
     roles: list[str] = []
     segments: dict[str, list[str]] = {}
     profile: dict[str, list[str]] = {}
-    why: dict[str, int] = {}
-    for row, value, _, target in hits:
+    why: dict[str, Hit] = {}
+    for hit, target in hits:
         match target:
             case RoleTarget(role_id):
                 if role_id not in roles:
                     roles.append(role_id)
-                    why[f"roles.{role_id}"] = row
+                    why[f"roles.{role_id}"] = hit
             case OptionTarget(segment_id, option_id):
                 taken = segments.setdefault(segment_id, [])
                 if option_id not in taken and (not taken or catalogue.segments_by_id[segment_id].multi):
                     taken.append(option_id)
-                    why[f"segments.{segment_id}.{option_id}"] = row
+                    why[f"segments.{segment_id}.{option_id}"] = hit
             case ProfileTarget(name, text):
-                said = value if text == ANY else text
-                if why.setdefault(f"profile.{name}", row) == row and said not in profile.setdefault(name, []):
+                said = hit.value if text == ANY else text
+                first = why.setdefault(f"profile.{name}", hit)
+                if first.rule.row == hit.rule.row and said not in profile.setdefault(name, []):
                     profile[name].append(said)
     return Projection(
         roles=tuple(roles),

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import Field, StringConstraints
 
+from rollcall.activity import store as activity
 from rollcall.api import auth
 from rollcall.api.auth import needs
 from rollcall.api.etags import retry
@@ -18,10 +19,12 @@ from rollcall.api.shapes import DEFAULT_LIMIT, Cursor, Given, Limit, Listed, Sho
 from rollcall.exports.model import Only, read_only, visible_segments
 from rollcall.hubs import context
 from rollcall.hubs.model import Permission
+from rollcall.mapping.api import RuleShown, show_rule
 from rollcall.members import store
 from rollcall.members.edits import PROFILE, SEGMENT, ColumnEdit, current_values, edit_member
 from rollcall.members.model import Change, Member, Status
 from rollcall.members.projection import View, single_valued, view
+from rollcall.members.why import Reason, brought_by, explain
 from rollcall.people import store as people
 from rollcall.people.schedule import purge_at
 from rollcall.privacy.emails import usable_email
@@ -31,8 +34,9 @@ from rollcall.runtime.ids import is_hash
 from rollcall.runtime.times import now, to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
+    from rollcall.activity.model import Activity
     from rollcall.hubs.context import HubContext
     from rollcall.hubs.model import Admin
     from rollcall.segments.model import Segment
@@ -43,6 +47,8 @@ Label = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 ProfileName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 ProfileText = Annotated[str, StringConstraints(max_length=2000)]
 PersonName = Annotated[str, StringConstraints(max_length=200)]
+# A member's timeline is short; a value set by hand before these many entries has no name beside it.
+MOST_ENTRIES = 500
 _OWNED = "The directory says so: change it in the HR system or in the data mapping table."
 
 
@@ -61,6 +67,28 @@ class MemberShown(Shown):
     provenance: dict[str, list[str]]
     deleted_at: str | None = None
     purge_at: str | None = None
+
+
+class WhyShown(Shown):
+    """Why one value is shown.
+
+    `part` is `directory`, `manual`, `kept` (a last role that the directory would have taken), `suspended` or
+    `default`. Of the directory: the source, the event that set the HRIS value and when it happened, the HRIS field and
+    value, and the rule with the version of its table. Of what people did: the cause, who, and when.
+    """
+
+    field: str
+    value: str
+    part: str
+    source_id: str | None = None
+    event_id: str | None = None
+    at: str | None = None
+    hris_field: str | None = None
+    hris_value: str | None = None
+    rule: RuleShown | None = None
+    table_version: int | None = None
+    cause: str | None = None
+    actor: str | None = None
 
 
 class MemberEdit(Given):
@@ -115,6 +143,24 @@ def get_member(hub_id: str, member_id: str) -> MemberShown:
     admin = auth.caller(router.current_event.raw_event)
     ctx = context.load(hub_id)
     return show(ctx, view_of(ctx, existing(ctx, member_id)), admin.permissions(hub_id))
+
+
+@router.get("/hubs/<hub_id>/members/<member_id>/why", summary="Why a member shows what they show", tags=["Members"])
+@needs(Permission.VIEW)
+def get_why(hub_id: str, member_id: str) -> Listed[WhyShown]:
+    """Return for each value who or what says so; a value that several parts give is there once for each of them."""
+    permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
+    ctx = context.load(hub_id)
+    member = existing(ctx, member_id)
+    records = people.get_persons(hub_id, [part.person_id for part in member.slices.values()])
+    persons = {record.person.source_id: record.person for record in records.values()}
+    reasons = explain(member, persons, ctx.hub, ctx.catalogue, ctx.table)
+    entries: list[Activity] = []
+    if any(reason.part not in ("directory", "default") for reason in reasons):
+        entries, _ = activity.list_for(hub_id, member_id, limit=MOST_ENTRIES)
+    shown = show(ctx, view_of(ctx, member), permissions)
+    items = [_show_reason(ctx, reason, shown, entries, permissions) for reason in reasons]
+    return Listed[WhyShown](items=[item for item in items if item is not None], next_cursor=None)
 
 
 @router.patch("/hubs/<hub_id>/members/<member_id>", summary="Edit a member by hand", tags=["Members"])
@@ -193,6 +239,48 @@ def _show_deleted(ctx: HubContext, listed: list[Member], permissions: Collection
         times = {"deleted_at": since, "purge_at": purge_at(since, ctx.hub)} if since else {}
         shown.append(show(ctx, seen, permissions).model_copy(update=times))
     return shown
+
+
+def _show_reason(
+    ctx: HubContext, reason: Reason, shown: MemberShown, entries: list[Activity], permissions: Collection[Permission]
+) -> WhyShown | None:
+    """Return a reason in words, without what the caller may not see: a value of theirs, or the HRIS value behind it."""
+    visible = {segment.segment_id: segment for segment in visible_segments(ctx.catalogue, permissions)}
+    named = _in_words(ctx, reason.key, shown, visible)
+    if named is None:
+        return None
+    found = WhyShown(field=named[0], value=named[1], part=reason.part, source_id=reason.source_id or None)
+    said: dict[str, object] = {}
+    if reason.part not in ("directory", "default"):
+        entry = brought_by(entries, reason)
+        said = {"cause": entry.cause, "actor": entry.actor, "at": entry.at} if entry else {}
+    elif reason.stamp:
+        said = {"event_id": reason.stamp.event_id, "at": reason.stamp.at}
+    if reason.hit and Permission.VIEW_PRIVATE in permissions:
+        said |= {
+            "hris_field": reason.hit.field,
+            "hris_value": reason.hit.value,
+            "rule": show_rule(reason.hit.rule, ctx.catalogue, visible),
+            "table_version": reason.table_version,
+        }
+    return found.model_copy(update=said)
+
+
+def _in_words(ctx: HubContext, key: str, shown: MemberShown, visible: Mapping[str, Segment]) -> tuple[str, str] | None:
+    """Return field and value with labels in place of ids; nothing if the caller may not see them."""
+    place, _, rest = key.partition(".")
+    match place:
+        case "roles":
+            label = next((role.label for role in ctx.catalogue.roles if role.role_id == rest), None)
+            return ("roles", label) if label else None
+        case "segments":
+            segment_id, _, option_id = rest.partition(".")
+            option = visible[segment_id].options_by_id.get(option_id) if segment_id in visible else None
+            return (f"{SEGMENT}{visible[segment_id].name}", option.label) if option else None
+        case "profile":
+            return (f"{PROFILE}{rest}", shown.profile[rest]) if rest in shown.profile else None
+        case _:
+            return place, str(getattr(shown, place))
 
 
 def view_of(ctx: HubContext, member: Member) -> View:
