@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from demo.hub_client import StandardSource
 
@@ -47,12 +48,12 @@ class Size:
     seconds: float
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_500_events_shuffled_repeated_and_forged_leave_what_the_ordered_ones_leave(
     stack: dict[str, Any], aws_client: Callable[[str], Any], figure: Callable[[str], None]
 ) -> None:
     """50 people live ten events each: in random order, 30 % twice, 5 % forged, the tables end the same."""
-    figure(_compare(stack, aws_client("sqs"), Size(50, 200)))
+    figure(_compare(stack, aws_client("sqs"), Size(50, 600)))
 
 
 @pytest.mark.long
@@ -93,13 +94,16 @@ def _compare(stack: dict[str, Any], sqs: Any, size: Size) -> str:
 def _hub(stack: Mapping[str, Any], size: Size) -> World:
     """Make a hub whose first fifth of people are members already."""
     with running(stack):
-        os.environ["SOURCE_SECRETS_PREFIX"] = f"{stack['stack_name']}/sources"
+        os.environ |= {
+            "SOURCE_SECRETS_PREFIX": f"{stack['stack_name']}/sources",
+            "KMS_KEY_ARN": "alias/aws/secretsmanager",
+        }
         world = World(hub=replace(HUB, hub_id=new_id())).build()
         world.populate(size.people // 5, Office="London", Grade="Senior")
         return world
 
 
-@contextmanager
+@contextlib.contextmanager
 def _source(stack: Mapping[str, Any], world: World) -> Iterator[StandardSource]:
     url = f"{stack['api_url'].rstrip('/')}/hubs/{world.hub.hub_id}/sources/{SOURCE}/events"
     source = StandardSource(url, SECRET)
@@ -152,9 +156,19 @@ def _send(source: StandardSource, batches: list[list[Event]], chance: random.Ran
     if repeat:
         chance.shuffle(deliveries)
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda delivery: source.send(delivery[0], name=delivery[1]), deliveries))
-    assert {answer.status_code for answer in answers} == {202}
+        answers = list(pool.map(lambda delivery: _deliver(source, *delivery), deliveries))
+    assert set(answers) == {202}
     return sum(len(batch) for batch, _ in again)
+
+
+def _deliver(source: StandardSource, batch: list[Event], name: str) -> int:
+    """Send until it is answered, as HR systems do, and return the answer's status."""
+    for _ in range(6):
+        with contextlib.suppress(httpx.TimeoutException):
+            status = source.send(batch, name=name).status_code
+            if status != httpx.codes.SERVICE_UNAVAILABLE:
+                return status
+    return 0
 
 
 def _forge(source: StandardSource, history: list[Event], count: int) -> int:
@@ -180,6 +194,7 @@ def _forge(source: StandardSource, history: list[Event], count: int) -> int:
         lambda batch: source.send([*batch, {"type": "person.deleted"}]).status_code,
         lambda batch: elsewhere.send(batch).status_code,
     ]
+    source.http.timeout = httpx.Timeout(120)
     answers = [ways[number % len(ways)](batch) for number, batch in enumerate(spoiled)]
     assert set(answers) <= {400, 401, 404}, answers
     return sum(map(len, batches))
