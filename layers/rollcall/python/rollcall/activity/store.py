@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rollcall.activity.model import Activity, Kind
 from rollcall.runtime import dynamo, lists
 from rollcall.runtime.ids import shard_of
+from rollcall.runtime.times import expiry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,6 +40,7 @@ def _item(entry: Activity) -> dict[str, Any]:
         **entry.to_item(),
         "by_hub_pk": f"{entry.hub_id}#{shard_of(entry.subject)}",
         "by_hub_sk": order,
+        "expires": expiry(entry.at),
     }
     if entry.cause.startswith("event:"):  # a plan may cause more than one index key can take
         item |= {"by_cause_pk": f"{entry.hub_id}#{entry.cause}", "by_cause_sk": order}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rollcall.exports.model import Export, State
 from rollcall.runtime import dynamo, queues
 from rollcall.runtime.ids import shard_of
-from rollcall.runtime.times import from_text, to_text
+from rollcall.runtime.times import expiry, from_text, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +43,7 @@ def create(export: Export) -> None:
         "pk": pk(export.hub_id, export.export_id),
         "sk": "-",
         **export.to_item(),
+        "expires": expiry(export.created_at),
         "by_hub_pk": f"{export.hub_id}#export",
         "by_hub_sk": f"{export.created_at}#{export.export_id}",
         "due_pk": f"export#{shard_of(export.export_id) % DUE_SHARDS}",

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
-from rollcall.runtime.times import from_text, to_text
+from rollcall.runtime.times import expiry, from_text, to_text
 
 Item = dict[str, Any]
 
@@ -157,6 +157,7 @@ class Mail:
             "doubts": self.doubts,
             "lease": to_text(self.lease) if self.lease else None,
             "not_before": to_text(self.not_before),
+            "expires": expiry(to_text(self.not_before)),
             "ses_message_id": self.ses_message_id,
             "reason": self.reason,
         }

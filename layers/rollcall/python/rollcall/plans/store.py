@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rollcall.plans.model import DUE_SHARDS, RUNNING, Plan, PlanState
 from rollcall.runtime import dynamo
 from rollcall.runtime.ids import shard_of
-from rollcall.runtime.times import from_text, to_text
+from rollcall.runtime.times import expiry, from_text, to_text
 from rollcall.uploads.model import faults_to_items
 from rollcall.uploads.store import newest
 
@@ -53,6 +53,7 @@ def create_action(plan: Plan) -> dynamo.Action:
         "by_hub_pk": f"{plan.hub_id}#plan",
         "by_hub_sk": f"{plan.created_at}#{plan.plan_id}",
         **plan.to_item(),
+        "expires": expiry(plan.created_at),
     }
     if not plan.is_growing:
         at = from_text(plan.created_at)
@@ -269,7 +270,7 @@ def begin_part(plan: Plan, part: int, at: datetime) -> bool:
         Whether the part is begun: by this call or before.
     """
     key = pk(plan.hub_id, plan.plan_id)
-    item = {"pk": key, "sk": part_sk(part), "begun_at": to_text(at)}
+    item = {"pk": key, "sk": part_sk(part), "begun_at": to_text(at), "expires": expiry(to_text(at))}
     applying = {"applying": str(PlanState.APPLYING)}
     try:
         dynamo.write(
@@ -331,7 +332,7 @@ def finish_part(
         update += f", #counts.#{outcome} = if_not_exists(#counts.#{outcome}, :zero) + :move_{outcome}"
         values |= {"zero": 0, f"move_{outcome}": move}
     key = pk(plan.hub_id, plan.plan_id)
-    item = {"pk": key, "sk": part_sk(part), "done_at": to_text(at), "rows": rows}
+    item = {"pk": key, "sk": part_sk(part), "done_at": to_text(at), "rows": rows, "expires": expiry(to_text(at))}
     try:
         dynamo.write(
             [

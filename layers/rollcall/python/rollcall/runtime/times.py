@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+# How long what is only looked at is kept: a year, and some time to look at it.
+KEPT = timedelta(days=400)
 
 
 def now() -> datetime:
@@ -22,6 +25,14 @@ def to_text(moment: datetime) -> str:
         msg = "a time needs a zone"
         raise ValueError(msg)
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def expiry(begun_at: str) -> int:
+    """Return the seconds since 1970 at which DynamoDB may remove an item that lives for ``KEPT`` from a time on.
+
+    It does so some time after that: housekeeping, on which nothing may depend.
+    """
+    return int((from_text(begun_at) + KEPT).timestamp())
 
 
 def from_text(text: str) -> datetime:

@@ -10,7 +10,7 @@ from rollcall.runtime import clients, dynamo
 from rollcall.runtime.errors import TransientError
 from rollcall.runtime.ids import new_id
 from rollcall.runtime.settings import env
-from rollcall.runtime.times import to_text
+from rollcall.runtime.times import expiry, to_text
 from rollcall.uploads.model import (
     LINK_SECONDS,
     MAX_BYTES,
@@ -84,6 +84,7 @@ def create_upload(
         "by_hub_pk": f"{hub_id}#upload",
         "by_hub_sk": f"{upload.created_at}#{upload_id}",
         **upload.to_item(),
+        "expires": expiry(upload.created_at),
     }
     dynamo.write([dynamo.put_action(TABLE, item, "attribute_not_exists(#pk)")])
     return upload
