@@ -26,13 +26,15 @@ from rollcall.runtime.observability import log
 from rollcall.runtime.settings import optional
 from rollcall.runtime.times import now, to_text
 from rollcall.sources import registry
-from rollcall.sources.health import Health, get_health, used_name
+from rollcall.sources.health import get_health, used_name
 from rollcall.sources.model import Delivery, as_the_source_wants
 from rollcall.sources.policy import Away, EmailChoice, Leaving, Policy, PreHire, read_policy
 from rollcall.sources.receive import MAX_BODY
+from rollcall.sources.watch import watch
 
 if TYPE_CHECKING:
     from rollcall.people.events import DirectoryEvent
+    from rollcall.sources.trouble import Health
 
 router = make_router()
 Body = TypeVar("Body")
@@ -239,6 +241,7 @@ def create_source(hub_id: str, body: NewSource) -> Response[SourceMade]:
         transform=body.transform,
     )
     _check(source)
+    watch(hub_id, source.source_id, now())  # before it is there: one that never comes is looked at once
     source = store.create_source(source, secret)
     log.info("source_created", hub_id=hub_id, source_id=source.source_id, provider=source.provider)
     headers: dict[str, str | list[str]] = {

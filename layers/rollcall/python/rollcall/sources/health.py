@@ -18,6 +18,7 @@ from rollcall.runtime.observability import describe, log
 from rollcall.runtime.times import from_text, to_text
 from rollcall.sources.model import NEEDS_CREDENTIALS
 from rollcall.sources.rhythm import is_silent
+from rollcall.sources.trouble import Day, Health
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,47 +43,6 @@ CAUSES = {
         "The HR system says only who changed, and Rollcall may not look up what. Give this source credentials."
     ),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """What came on one day (UTC): events taken, events of no use, deliveries refused."""
-
-    day: str
-    accepted: int = 0
-    ignored: int = 0
-    refused: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """How a connection is doing; times are RFC 3339 text.
-
-    Attributes
-    ----------
-    last_event_at
-        When the last event came that was not known yet.
-    last_success_at
-        When the last delivery was taken, be it a repeated one.
-    failure, failure_detail
-        Code and sentence of the last failure.
-    needs_credentials_at
-        When the last event came that could not be looked up for want of credentials.
-    days
-        The last 14 days, oldest first.
-    used
-        Secret id → when a delivery was last signed with it.
-    """
-
-    last_event_at: str | None
-    last_success_at: str | None
-    last_failure_at: str | None
-    failure: str | None
-    failure_detail: str | None
-    needs_credentials_at: str | None
-    silent: bool
-    days: tuple[Day, ...]
-    used: Mapping[str, str]
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ from rollcall.runtime import queues
 from rollcall.runtime.errors import TransientError
 from rollcall.runtime.observability import describe, log
 from rollcall.runtime.times import from_text, now, to_text
+from rollcall.sources import watch
 from rollcall.sweeping.expiry import expire_invitations
 from rollcall.sweeping.people import look_at_person
 
@@ -58,6 +59,7 @@ def sweep() -> dict[str, int]:
         "invitations": lambda turn: turn.add(expire_invitations(at, AT_A_TIME)),
         "people": lambda turn: _people(turn, at),
         "erasures": lambda turn: _erasures(turn, at),
+        "sources": lambda turn: _sources(turn, at),
     }
     done: dict[str, int] = {}
     trouble: Exception | None = None
@@ -198,3 +200,11 @@ def _wake_export(hub_id: str, export_id: str, at: datetime) -> int:
         return 0
     exports.wake(hub_id, export_id)
     return 1
+
+
+def _sources(turn: _Turn, at: datetime) -> None:
+    for shard in range(watch.SHARDS):
+        for hub_id, source_id in watch.due_sources(shard, at, AT_A_TIME):
+            if turn.is_over:
+                return
+            turn.do(lambda: turn.add(watch.look(hub_id, source_id, at)))  # noqa: B023 - called at once
