@@ -100,4 +100,6 @@ def replan_changes(
 def _parts_of(source: Plan) -> Iterator[list[tuple[Change, Result | None]]]:
     for part in range(1, source.parts - source.tail + 1):
         results = parts.read_results(source.hub_id, source.plan_id, part)
-        yield [(change, results.get(change.id)) for change in parts.read_part(source.hub_id, source.plan_id, part)]
+        changes = parts.read_part(source.hub_id, source.plan_id, part)
+        # Of somebody who was erased nothing is kept that could be undone or planned again.
+        yield [(change, results.get(change.id)) for change in changes if not change.data.get("erased")]

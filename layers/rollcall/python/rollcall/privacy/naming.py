@@ -80,8 +80,16 @@ class Namer:
 
 
 def emptied(item: dict[str, Any]) -> dict[str, Any]:
-    """Return a change or result of a plan without what it says of anybody: what it was and came to stays, to count."""
-    return {name: value if name in _KEPT else _empty(value) for name, value in item.items()}
+    """Return a change or result of a plan without what it says of anybody: what it was and came to stays, to count.
+
+    The names of its columns stay, since a report takes its header from them; ``data`` says that it was erased.
+    """
+    kept = {name: value if name in _KEPT else _empty(value) for name, value in item.items()}
+    if "cells" in item:
+        kept["cells"] = dict.fromkeys(item["cells"], "")
+    if "data" in item:
+        kept["data"] = {"erased": True}
+    return kept
 
 
 def _empty(value: Any) -> Any:  # noqa: ANN401 - any JSON value
