@@ -27,14 +27,16 @@ def admin_of(world: World, subject: str = "admin-1") -> Admin:
 
 
 def upload_file(
-    world: World, kind: UploadKind, text: str, filename: str = "my file + näher.csv", **announced: Any
+    world: World, kind: UploadKind, text: str | bytes, filename: str = "my file + näher.csv", **announced: Any
 ) -> tuple[Upload, dict[str, Any]]:
     """Announce a file and put it; return the upload and the notification that S3 sends.
 
     ``announced`` is what the admin says of it beforehand.
     """
     upload = uploads.create_upload(world.hub.hub_id, kind, filename, admin_of(world), now(), **announced)
-    put = clients.s3().put_object(Bucket=env("FILES_BUCKET"), Key=upload.key, Body=text.encode())
+    put = clients.s3().put_object(
+        Bucket=env("FILES_BUCKET"), Key=upload.key, Body=text.encode() if isinstance(text, str) else text
+    )
     key = quote_plus(upload.key, safe="/")
     thing = {"key": key, "versionId": put["VersionId"]}
     return upload, {"Records": [{"eventName": "ObjectCreated:Post", "s3": {"object": thing}}]}

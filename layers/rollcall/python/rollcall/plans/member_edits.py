@@ -29,7 +29,7 @@ from rollcall.members.edits import (
 )
 from rollcall.members.model import RECENT, Member, Status
 from rollcall.members.model import Change as MemberChange
-from rollcall.members.projection import single_valued, view
+from rollcall.members.projection import KEPT, MANUAL, single_valued, view
 from rollcall.plans.consequences import of_edits
 from rollcall.plans.model import Change, Edit, Plan, Result
 from rollcall.runtime import dynamo
@@ -48,6 +48,7 @@ CLEAR = "(clear)"
 TRIES = 6
 _STATUSES = (str(Status.ACTIVE), str(Status.INACTIVE))
 _EDITED_SINCE = "Changed in the hub since the plan was made, so not overwritten."
+_BESIDE = "the directory owns this; what you write is kept by hand beside it, and stays when the directory moves."
 _OWNED = "The directory says so: change it in the HR system or in the data mapping table."
 
 
@@ -345,7 +346,10 @@ def planned(
 ) -> Change:
     """Return the change that makes these edits, with the consequences they have."""
     warnings = of_edits(in_words, is_admin=is_admin)
-    return replace(base, outcome="edit", todo=True, edits=in_words, data=_data(member, edits), warnings=warnings)
+    owned = [edit.field for edit in in_words if {*edit.old_from} - {MANUAL, KEPT}]
+    detail = f"{', '.join(owned)}: {_BESIDE}" if owned else ""
+    data = _data(member, edits)
+    return replace(base, outcome="edit", todo=True, detail=detail, edits=in_words, data=data, warnings=warnings)
 
 
 def replan(ctx: HubContext, source: Plan, found: Sequence[tuple[Change, Result | None]]) -> list[Change]:
