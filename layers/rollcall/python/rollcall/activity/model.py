@@ -27,6 +27,7 @@ class Kind(StrEnum):
     PERSON_CREATED = "person_created"
     PERSON_DELETED = "person_deleted"
     PERSON_ERASED = "person_erased"
+    PERSON_SUPERSEDED = "person_superseded"
     PERSON_STATUS_CHANGED = "person_status_changed"
     PERSON_NAME_CHANGED = "person_name_changed"
     PERSON_EMAIL_CHANGED = "person_email_changed"

@@ -118,6 +118,10 @@ def _person(old: Item | None, new: Item) -> Iterator[Difference]:
         if old is None or not old.get("erased"):
             yield Kind.PERSON_ERASED, "person", None, None
         return
+    if new.get("superseded_by"):
+        if old is None or not old.get("superseded_by"):
+            yield Kind.PERSON_SUPERSEDED, "person", None, new["superseded_by"]
+        return
     if old is None:
         yield Kind.PERSON_CREATED, "person", None, {"status": new["status"], **_values(new["f"])}
         return

@@ -24,6 +24,7 @@ from rollcall.invitations import api as invitations
 from rollcall.mapping import api as mapping
 from rollcall.members import api as members
 from rollcall.people import api as people
+from rollcall.people import collisions_api as collisions
 from rollcall.plans import api as plans
 from rollcall.privacy import api as privacy
 from rollcall.runtime.errors import Fault, MalformedError, RollcallError
@@ -41,6 +42,7 @@ CAPABILITIES = (
     hubs,
     sources,
     people,
+    collisions,
     members,
     segments,
     mapping,

@@ -178,6 +178,42 @@ def patch_member(hub_id: str, member_id: str, body: MemberEdit) -> MemberShown:
     return show(ctx, view_of(ctx, member), admin.permissions(hub_id))
 
 
+@router.post("/hubs/<hub_id>/members/<member_id>/suspend", summary="Suspend a member", tags=["Members"])
+@needs(Permission.ADMIN)
+def suspend_member(hub_id: str, member_id: str) -> MemberShown:
+    """Make a member inactive by hand: no event undoes it, only an admin. Suspending twice changes nothing."""
+    return _set_status(hub_id, member_id, Status.INACTIVE)
+
+
+@router.post("/hubs/<hub_id>/members/<member_id>/reactivate", summary="Take a member back", tags=["Members"])
+@needs(Permission.ADMIN)
+def reactivate_member(hub_id: str, member_id: str) -> MemberShown:
+    """Lift a suspension, and undo what the directory has deactivated so far; a later deactivation counts again."""
+    return _set_status(hub_id, member_id, Status.ACTIVE)
+
+
+def _set_status(hub_id: str, member_id: str, wanted: Status) -> MemberShown:
+    admin = auth.caller(router.current_event.raw_event)
+
+    def change() -> tuple[HubContext, Member]:
+        ctx = context.load(hub_id)
+        member = existing(ctx, member_id)
+        at = to_text(now())
+        edit = ColumnEdit("status", (str(view_of(ctx, member).status),), (str(wanted),))
+        edited, _ = edit_member(member, [edit], ctx.hub, ctx.catalogue, at)
+        if edited == member or (wanted is Status.ACTIVE and edit.old == edit.new):
+            return ctx, member
+        edited = replace(edited, change=Change("admin", admin.subject, at))
+        try:
+            dynamo.write([store.put_member(hub_id, edited, view_of(ctx, edited))])
+        except dynamo.ConditionFailedError as exc:
+            raise ConflictError from exc
+        return ctx, edited
+
+    ctx, member = retry(change)
+    return show(ctx, view_of(ctx, member), admin.permissions(hub_id))
+
+
 def existing(ctx: HubContext, member_id: str) -> Member:
     """Return a member that is not deleted, read consistently.
 

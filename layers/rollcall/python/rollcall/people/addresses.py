@@ -220,6 +220,12 @@ def _left(address: Address, me: str, source: str, barred: Barred | None) -> Addr
     return replace(address, holders=holders, formers=formers)
 
 
+def without_person(address: Address, person_id: str) -> Address:
+    """Return the address with no trace of a person, whatever source they are of."""
+    holders = {source: holder for source, holder in address.holders.items() if holder.person_id != person_id}
+    return replace(address, holders=holders, formers=_without(address.formers, person_id))
+
+
 def _is_given_up(address: Address, left: Address, me: str, source: str) -> bool:
     holder = address.holders.get(source)
     was_mine = holder is not None and holder.person_id == me

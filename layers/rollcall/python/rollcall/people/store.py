@@ -69,10 +69,11 @@ def record_from_item(item: dict[str, Any]) -> PersonRecord:
     )
 
 
-def put_person(hub_id: str, record: PersonRecord, cause: str, at: str) -> dynamo.Action:
+def put_person(hub_id: str, record: PersonRecord, cause: str, at: str, actor: str = "") -> dynamo.Action:
     """Return the write of a person, on condition that the stored revision is still ``record.rev`` and not erased.
 
-    ``cause`` says what made the change, for the activity: ``event:<event id>``, ``accept:<address id>``, ...
+    ``cause`` says what made the change, for the activity: ``event:<event id>``, ``accept:<address id>``, ... and
+    ``actor`` which admin, where it was one.
 
     Raises
     ------
@@ -89,6 +90,8 @@ def put_person(hub_id: str, record: PersonRecord, cause: str, at: str) -> dynamo
         "changed_at": at,
         **person_to_item(person),
     }
+    if actor:
+        item["actor"] = actor
     if record.member_id:
         item["member_id"] = record.member_id
     if record.address_id:
