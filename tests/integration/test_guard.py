@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,9 +26,10 @@ from rollcall.people.sync import apply_event
 from rollcall.plans import again, approval, store
 from rollcall.plans.applying import changes, handle_pointer
 from rollcall.plans.model import Plan, PlanKind, PlanState
+from rollcall.privacy.erase import purge_after_grace
 from rollcall.runtime import dynamo
 from rollcall.runtime.ids import new_id
-from rollcall.runtime.times import now
+from rollcall.runtime.times import from_text, now
 from tests.support.aws import stack
 from tests.support.world import World, everything
 
@@ -350,3 +352,21 @@ def test_removals_of_other_sources_are_not_undone(world: World) -> None:
     leave(world, 1)
     assert dict(_undone(shown_plan(world)).counts) == {"reversed": 1}
     assert statuses(world)["E-9"] == "inactive"
+
+
+def test_deletion_that_waits_is_not_purged_and_has_its_whole_grace_time_afterwards(world: World) -> None:
+    """However long a deletion is held, nobody is erased; the days of grace begin when an admin lets the person go."""
+    leave(world, 0), leave(world, 1)
+    leave(world, 2, Kind.DELETED)
+    hub_id, person_id = world.hub.hub_id, world.person_id("E-2")
+    record = people.get_person(hub_id, person_id)
+    assert record is not None
+    old = replace(record, deleted_at="2026-01-05T08:00:00.000Z", due_at="2026-02-05T08:00:00.000Z")
+    dynamo.write([people.put_person(hub_id, old, "test", "2026-01-05T08:00:00.000Z")])
+    assert purge_after_grace(world.hub, world.key, person_id) is None
+    carry_out(shown_plan(world))
+    assert statuses(world)["E-2"] == "deleted"
+    assert purge_after_grace(world.hub, world.key, person_id) is None
+    after = people.get_person(hub_id, person_id)
+    assert after is not None
+    assert from_text(after.due_at) > now() + timedelta(days=29)

@@ -22,6 +22,8 @@ from rollcall.people import store as people
 from rollcall.people.addresses import barred_as
 from rollcall.people.decide import in_effect
 from rollcall.people.events import Stamp
+from rollcall.people.merge import DirectoryStatus
+from rollcall.people.schedule import scheduled
 from rollcall.plans import consequences, store
 from rollcall.plans.model import Change, Edit, Plan, Result
 from rollcall.runtime import dynamo
@@ -170,21 +172,34 @@ def rewrite(
         turned = turn(member)
         if member is None or isinstance(turned, Result):
             return turned if isinstance(turned, Result) else Result("left_alone", "gone", LEFT["gone"])
+        at = to_text(now())
         fresh = replace(
             turned,
             recent_changes=(*member.recent_changes, mark)[-RECENT:],
-            change=MemberChange(f"plan:{plan.plan_id}", plan.approved_by, to_text(now())),
+            change=MemberChange(f"plan:{plan.plan_id}", plan.approved_by, at),
         )
         actions = [members.put_member(hub_id, fresh, view(fresh, ctx.hub, single_valued(ctx.catalogue)))]
         record = people.get_person(hub_id, change.data["person_id"])
         if record is not None:
-            actions += [people.check_person(hub_id, record), *_bar(hub_id, record, fresh)]
+            actions += [_person(ctx, plan, record, fresh, at), *_bar(hub_id, record, fresh)]
         try:
             dynamo.write(actions)
         except (dynamo.ConditionFailedError, TransientError):
             continue
         return Result(done)
     raise TransientError
+
+
+def _person(ctx: HubContext, plan: Plan, record: PersonRecord, member: Member, at: str) -> dynamo.Action:
+    """Return the write of a person whose deletion has its effect from now on, and with it their grace time; or a check.
+
+    The person must in either case be at the revision that was read.
+    """
+    hub_id, person = ctx.hub.hub_id, record.person
+    if in_effect(person, member.holds.get(person.source_id)).status is not DirectoryStatus.DELETED:
+        return people.check_person(hub_id, record)
+    begins = scheduled(replace(record, deleted_at=at), ctx.hub, at)
+    return people.put_person(hub_id, begins, f"plan:{plan.plan_id}", at)
 
 
 def _bar(hub_id: str, record: PersonRecord, member: Member) -> list[dynamo.Action]:

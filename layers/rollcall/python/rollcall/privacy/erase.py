@@ -17,6 +17,7 @@ from rollcall.invitations import store as invitations
 from rollcall.invitations.model import InvitationStatus
 from rollcall.members import store as members
 from rollcall.people import store as people
+from rollcall.people.decide import in_effect
 from rollcall.people.merge import DirectoryStatus, Person, tombstone
 from rollcall.people.model import PersonRecord
 from rollcall.people.schedule import purge_at
@@ -111,15 +112,23 @@ def widen(hub_id: str, key: HubKey, erasure: Erasure, subject: Subject, written:
 
 
 def purge_after_grace(hub: Hub, key: HubKey, person_id: str) -> Erasure | None:
-    """Erase a deleted person whose grace time is over; nothing if they were restored or are erased."""
+    """Erase a deleted person whose grace time is over; nothing if they were restored, are erased, or still wait.
+
+    A deletion that is held has no effect yet, and so no grace time: it begins when an admin lets the person go.
+    """
     hub_id = hub.hub_id
     record = people.get_person(hub_id, person_id)
-    if record is None or record.person.status is not DirectoryStatus.DELETED:
+    if record is None or _in_effect(hub_id, record).status is not DirectoryStatus.DELETED:
         return None
     if purge_at(record.deleted_at, hub) > to_text(now()):
         return None
     subject = Subject({person_id: record.person.source_id})
     return erase(hub_id, key, erasure_id_of(hub_id, "person", person_id), subject, cause=Cause.GRACE_OVER)
+
+
+def _in_effect(hub_id: str, record: PersonRecord) -> Person:
+    member = members.get_member(hub_id, record.member_id) if record.member_id else None
+    return in_effect(record.person, member.holds.get(record.person.source_id) if member else None)
 
 
 def forget_suppressed(emails: Iterable[str]) -> None:
