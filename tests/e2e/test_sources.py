@@ -21,6 +21,7 @@ from tests.support.world import World
 
 JUNK = (b"", b"\xff\xfe\x00", b"[", b"null", b'{"maya": "okafor"}', b"[" * 50_000)
 BIG = 1024 * 1024
+SLOW = 150.0  # of use only where the machine is shared with much else
 
 
 @dataclass
@@ -42,7 +43,7 @@ class Deployed:
             found = list(self.api.all("/events"))
             return found if all(event["state"] != "new" for event in found) else None
 
-        return wait_for("applying the events", look)
+        return wait_for("applying the events", look, seconds=SLOW)
 
     def person(self, external_id: str) -> dict[str, Any] | None:
         """Return a person by external id."""
@@ -143,11 +144,12 @@ def _all_applied(api: HubApi, count: int) -> bool:
 def test_rotation_midway_loses_no_event(api: HubApi) -> None:
     """150 events, a rotation among them that the sender follows later: every one is taken and applied."""
     figures = _rotate_midway(api, 150, seed=7)
-    wait_for("applying all of them", lambda: _all_applied(api, 150), seconds=90)
+    wait_for("applying all of them", lambda: _all_applied(api, 150), seconds=SLOW)
     print(f"150 events, rotation: {figures}")
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3_000)
 def test_rotation_in_a_long_stream_loses_no_event(api: HubApi) -> None:
     """1,000 events, a rotation among them that the sender follows later: every one is taken and applied."""
     figures = _rotate_midway(api, 1_000, seed=random.randrange(1_000_000))
@@ -165,7 +167,7 @@ def test_transform_is_applied_by_the_deployed_webhook(api: HubApi) -> None:
     source = StandardSource(made["webhook_url"], made["secret"])
     with source.http:
         assert source.send(body).json() == {"accepted": 2, "ignored": 0}
-    wait_for("applying them", lambda: _all_applied(api, 2))
+    wait_for("applying them", lambda: _all_applied(api, 2), seconds=SLOW)
     assert sorted(person["email"] for person in api.all("/people")) == ["e1@example.com", "e2@example.com"]
 
 
@@ -191,4 +193,4 @@ def test_many_events_of_okta_are_taken_at_once_and_answered_with_nothing(api: Hu
         answer = api.http.post(made["webhook_url"], json={"data": {"events": events}}, headers=headers)
         assert (answer.status_code, answer.content) == (204, b"")
     print(f"twice 40 events of Okta answered in {time.monotonic() - begin:.2f} s")
-    wait_for("applying them", lambda: _all_applied(api, 40))
+    wait_for("applying them", lambda: _all_applied(api, 40), seconds=SLOW)
