@@ -24,8 +24,8 @@ require(
     "DIRECTORY_EVENTS_QUEUE_URL",
     "EMAILS_QUEUE_URL",
 )
-# Of the 30 that the function has, with room for one last question and for applying what was found.
-LOOKING_SECONDS = 10.0
+# Of the 30 that the function has, with room to look up one last person and to apply what was found.
+LOOKING_SECONDS = 6.0
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:

@@ -213,7 +213,7 @@ def test_failing_vendor_is_asked_again_later(world: World, vendor: VendorServer,
 
 def test_slow_vendor_is_given_up_in_time(world: World, vendor: VendorServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A question is cut off when its time is over, and the event waits."""
-    monkeypatch.setattr("rollcall.sources.fetching.SECONDS_A_QUESTION", 0.3)
+    monkeypatch.setattr("rollcall.sources.fetching.SECONDS_A_PERSON", 0.3)
     vendor.rate, vendor.faults, vendor.slow_seconds = 1.0, ("slow",), 2.0
     started = time.monotonic()
     assert tell(world, thin("finch", "1", "E-1")).reason == "waiting"

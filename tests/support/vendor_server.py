@@ -53,6 +53,8 @@ class VendorServer:
         Every question: seconds since 1970, vendor, id.
     refused
         How many questions came with wrong credentials.
+    faulty
+        How many met a fault.
     """
 
     seed: int = 1
@@ -65,6 +67,7 @@ class VendorServer:
     employees: dict[str, dict[str, Any]] = field(default_factory=dict)
     asked: list[tuple[float, str, str]] = field(default_factory=list)
     refused: int = 0
+    faulty: int = 0
     url: str = ""
 
     def __post_init__(self) -> None:
@@ -110,7 +113,10 @@ class VendorServer:
     def fault(self) -> str | None:
         """Return the fault of the next question, if it is to meet one."""
         with self._lock:
-            return self._chance.choice(self.faults) if self._chance.random() < self.rate else None
+            if self._chance.random() >= self.rate:
+                return None
+            self.faulty += 1
+            return self._chance.choice(self.faults)
 
     def finch(self, table: dict[str, dict[str, Any]], authorization: str, body: bytes) -> tuple[int, Any]:
         """Answer ``POST /employer/individual`` and ``/employer/employment``."""

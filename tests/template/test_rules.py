@@ -320,3 +320,19 @@ def test_apply_plan_may_do_what_applying_an_event_takes(translated: Template) ->
     stores = ("_TABLE", "_QUEUE_URL", "_BUCKET")
     given = {name: functions[name]["Environment"]["Variables"] for name in ("SyncMember", "ApplyPlan")}
     assert {name for name in given["SyncMember"] if name.endswith(stores)} <= given["ApplyPlan"].keys()
+
+
+def test_stand_in_for_vendors_is_reached_by_a_local_stack_only(translated: Template) -> None:
+    """Whatever the parameter says, a stack on AWS asks the vendors themselves."""
+    variables = translated["Resources"]["SyncMember"]["Properties"]["Environment"]["Variables"]
+    assert variables["STAGE"] == {"Ref": "Stage"}
+    condition, value, otherwise = variables["VENDOR_API_BASE"]["Fn::If"]
+    assert (value, otherwise) == ({"Ref": "VendorApiBase"}, {"Ref": "AWS::NoValue"})
+    assert {"Fn::Equals": [{"Ref": "Stage"}, "local"]} in translated["Conditions"][condition]["Fn::And"]
+    assert translated["Parameters"]["VendorApiBase"]["Default"] == ""
+    named = [
+        name
+        for name, function in of_type(translated, "AWS::Lambda::Function").items()
+        if "VENDOR_API_BASE" in str(function)
+    ]
+    assert named == ["SyncMember"]

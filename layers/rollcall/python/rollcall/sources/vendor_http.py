@@ -24,6 +24,11 @@ HTTPS_PORT = 443
 CONNECT_SECONDS = 2.0
 MAX_ANSWER = 1024 * 1024
 CHUNK = 64 * 1024
+# What Python versions judge differently, by IANA's registries of special-purpose addresses.
+_SPECIAL = [
+    ipaddress.ip_network(text)
+    for text in ("192.0.0.0/24", "192.88.99.0/24", "::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "5f00::/16")
+]
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -47,6 +52,8 @@ def ask(question: Question, manners: Manners, seconds: float) -> Answer:
     """
     if not manners.host.fullmatch(question.host):
         raise RefusedQuestionError
+    if seconds <= 0:
+        raise FailedError
     end = time.monotonic() + seconds
     timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, seconds), read=seconds)
     pool = _local_pool(timeout) or _pool(question.host, timeout)
@@ -103,6 +110,8 @@ def is_public(text: str) -> bool:
             return is_public(str(inner))
         if address.is_site_local:
             return False
+    if any(address in network for network in _SPECIAL if network.version == address.version):
+        return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 
