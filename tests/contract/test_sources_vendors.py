@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from rollcall.people.events import DirectoryEvent, Ignored, Kind
 from rollcall.runtime.errors import MalformedError, UnauthenticError
 from rollcall.sources import finch, okta, standard
 from rollcall.sources.model import Delivery, Parsed, without_denied
+from rollcall.sources.policy import Away, EmailChoice, Policy
 from rollcall.sources.registry import provider
 from tests.support.vendors import FINCH_SECRET, FORM, STANDARD_SECRET, sign_finch, sign_standard, sign_svix
 
@@ -137,6 +139,7 @@ def test_merge_record_becomes_a_whole_person() -> None:
         "email": "jonas.weber@example.com",
         "first_name": "Jonas",
         "last_name": "Weber-Stein",
+        "start_date": "2026-08-03",
         "end_date": None,
     }
     assert event.attributes["custom_fields.chapter"] == "Berlin"
@@ -188,7 +191,11 @@ def test_merge_employment_decides_who_is_inactive(data: dict[str, Any], kind: Ki
 
 def test_merge_source_may_take_the_personal_address() -> None:
     """Which of the two addresses counts is the source's setting; without that address there is none."""
-    assert one(parse("merge", merge_employee(), email="personal")).fields["email"] == "jonas.home@example.com"
+    personal = replace(source("merge"), policy=Policy(email=EmailChoice.PERSONAL))
+    delivery = Delivery(json.dumps(merge_employee()).encode(), {}, AT)
+    (event,) = provider("merge").parse(delivery, personal)
+    assert isinstance(event, DirectoryEvent)
+    assert event.fields["email"] == "jonas.home@example.com"
     assert one(parse("merge", merge_employee(work_email=None))).fields["email"] is None
 
 
@@ -418,6 +425,18 @@ def test_okta_challenge_sample_is_answered_as_it_says() -> None:
     headers = {name.lower(): value for name, value in asked["headers"].items()}
     secret = headers["authorization"].removeprefix("Bearer ")
     assert okta.answer_challenge(Delivery(b"", headers, AT), [secret]) == asked["expected_response"]["body"]
+
+
+@pytest.mark.parametrize("kind", ["user.lifecycle.suspend", "user.lifecycle.unsuspend"])
+def test_okta_suspension_does_nothing_where_the_source_says_so(kind: str) -> None:
+    """A suspension is recorded only, and so is its end, which else would take somebody back whom it never took out."""
+    document = sample("okta/user.lifecycle.deactivate.json")
+    for entry in document["data"]["events"]:
+        entry["eventType"] = kind
+    body = json.dumps(document).encode()
+    lenient = replace(source("okta"), policy=Policy(suspended=Away.NOTHING))
+    assert set(reasons(provider("okta").parse(Delivery(body, {}, AT), lenient))) == {"suspended"}
+    assert all(isinstance(event, DirectoryEvent) for event in parse("okta", document))
 
 
 # --- Finch -----------------------------------------------------------------------------------------------------------

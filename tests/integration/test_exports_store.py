@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from rollcall.exports.run import run_export
 from rollcall.files.rows import Row, read_rows
 from rollcall.files.storage import open_object
 from rollcall.hubs import context
+from rollcall.hubs import store as hubs
 from rollcall.hubs.model import PERMISSIONS, Delivery, Permission
 from rollcall.invitations import store as invitations
 from rollcall.invitations.model import Invitation, InvitationStatus
@@ -34,8 +36,9 @@ from rollcall.runtime import clients, dynamo
 from rollcall.runtime.ids import digest, new_id
 from rollcall.runtime.settings import env
 from rollcall.runtime.times import from_text, to_text
+from rollcall.sources.policy import Policy, PreHire
 from tests.support.faults import MODES, injected, until_quiet
-from tests.support.world import RULES, T0, World, everything
+from tests.support.world import RULES, SOURCE, T0, World, everything
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -139,6 +142,20 @@ def test_members_invited_and_departed_are_left_out() -> None:
     )
     dynamo.write([invitations.put_invitation(world.hub.hub_id, invitation)])
     world.tell(world.event("left", 60, EventKind.DELETED, "gone"))
+    assert set(_by_name(_file(world, _ask(world)))) == {"Maya"}
+
+
+def test_people_whom_the_source_does_not_mean_are_left_out() -> None:
+    """Only who meets the source's filter and has started is a potential member; what is stored of the others stays."""
+    world = World().build()
+    held = hubs.get_source(world.hub.hub_id, SOURCE)
+    assert held is not None
+    policy = Policy(pre_hire=PreHire.FROM_START, eligible={"Office": ("London",)})
+    hubs.update_source(replace(held, policy=policy), seen=held.version)
+    _person(world, "maya", Office="London")
+    _person(world, "jonas", Office="Toronto")
+    _person(world, "priya", Office="London")
+    world.tell(world.event("later", 1, person="priya", fields={"start_date": "2999-01-01"}))
     assert set(_by_name(_file(world, _ask(world)))) == {"Maya"}
 
 

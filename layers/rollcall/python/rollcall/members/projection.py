@@ -148,7 +148,7 @@ def derive(record: PersonRecord, table: MappingTable, catalogue: Catalogue) -> S
         segments=projected.segments,
         profile=projected.profile,
         activated=person.activated,
-        deactivated=person.deactivated,
+        deactivated=max(filter(None, (person.deactivated, person.left)), default=None),
         deleted=_deleted(person),
     )
 

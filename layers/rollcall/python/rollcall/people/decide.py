@@ -189,7 +189,8 @@ def decide(
         change=Change(f"event:{event.event_id}", "directory", at),
         is_changed=is_changed,
     )
-    invitation = _invitation(known, address_id, shown, at)
+    has_left = event.leaves and merged.left == event.stamp
+    invitation = _invitation(known, address_id, shown, at, has_left=has_left)
     removal = _removal(stored, member, record, hub=hub, singles=single_valued(catalogue))
     outcome = _held_outcome(known, merged, event) or _outcome(known, merged, event, _obstacle(move, event))
     if removal and outcome == SAME:
@@ -292,12 +293,12 @@ def _member(
     return None if moved == stored else replace(moved, change=change)
 
 
-def _invitation(known: Known, address_id: str | None, person: Person, at: str) -> Invitation | None:
+def _invitation(known: Known, address_id: str | None, person: Person, at: str, *, has_left: bool) -> Invitation | None:
     invitation = known.invitation
     if invitation is None or not invitation.is_open:
         return None
     moved = known.held is not None and known.held.address_id != address_id
-    if not moved and person.status is DirectoryStatus.ACTIVE:
+    if not moved and not has_left and person.status is DirectoryStatus.ACTIVE:
         return None
     return replace(invitation, status=InvitationStatus.WITHDRAWN, settled_at=at)
 

@@ -54,6 +54,8 @@ class DirectoryEvent:
         What the record says about activity beside the kind: ``True``, ``False`` or unknown.
     look
         The source says only who; what happened has to be looked up, and takes this event's place then.
+    leaves
+        The record no longer meets the source's filter, and the source wants members deactivated by that.
     """
 
     event_id: str
@@ -67,6 +69,7 @@ class DirectoryEvent:
     complete: bool = False
     active: bool | None = None
     look: bool = False
+    leaves: bool = False
 
     @property
     def stamp(self) -> Stamp:

@@ -60,6 +60,9 @@ class Person:
         Group name → cell with value ``"in"`` or ``None``; completeness of the record does not reach it.
     activated, deactivated, deleted
         Newest stamp of each, or ``None`` if it never happened.
+    left
+        Newest stamp of an event that took them out of their source's filter. They are as present as before; a member
+        is deactivated by it.
     emails
         Every e-mail address ever said of them, as written; empty text stands for having none. The newest twenty.
     restored
@@ -80,6 +83,7 @@ class Person:
     floor: Stamp | None = None
     activated: Stamp | None = None
     deactivated: Stamp | None = None
+    left: Stamp | None = None
     deleted: Stamp | None = None
     restored: Stamp | None = None
     superseded_by: str | None = None
@@ -136,6 +140,7 @@ def lift(event: DirectoryEvent) -> Person:
         floor=stamp if event.complete else None,
         activated=stamp if activates and not deactivates else None,
         deactivated=stamp if deactivates else None,
+        left=stamp if event.leaves else None,
         deleted=stamp if event.kind is Kind.DELETED else None,
     )
 
@@ -157,6 +162,7 @@ def join(one: Person, other: Person) -> Person:
         floor=floor,
         activated=_newest(one.activated, other.activated),
         deactivated=_newest(one.deactivated, other.deactivated),
+        left=_newest(one.left, other.left),
         deleted=_newest(one.deleted, other.deleted),
         restored=_newest(one.restored, other.restored),
     )
@@ -185,7 +191,7 @@ def has_effect(person: Person, event: DirectoryEvent) -> bool:
     """Tell whether anything that the person is now was said by this event (else it was older than what we have)."""
     stamp = event.stamp
     cells = (*person.fields.values(), *person.attributes.values(), *person.groups.values())
-    registers = (person.floor, person.activated, person.deactivated, person.deleted)
+    registers = (person.floor, person.activated, person.deactivated, person.left, person.deleted)
     return stamp in registers or any(cell.stamp == stamp for cell in cells)
 
 

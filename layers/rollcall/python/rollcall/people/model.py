@@ -220,6 +220,7 @@ def event_to_item(event: DirectoryEvent) -> Item:
         "complete": event.complete,
         "active": event.active,
         **({"look": True} if event.look else {}),
+        **({"leaves": True} if event.leaves else {}),
     }
 
 
@@ -266,7 +267,7 @@ def person_from_item(item: Item) -> Person:
     )
 
 
-_REGISTERS = ("floor", "activated", "deactivated", "deleted", "restored")
+_REGISTERS = ("floor", "activated", "deactivated", "left", "deleted", "restored")
 
 
 def _stamp(stamp: Stamp) -> list[str]:

@@ -26,6 +26,7 @@ from rollcall.sources.model import (
     read_id,
     read_time,
 )
+from rollcall.sources.policy import EmailChoice
 from rollcall.sources.secret import AS_SHOWN, is_text_secret, new_text_secret
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from rollcall.hubs.model import Source
 
 ANSWER = 200
-SETTINGS: tuple[str, ...] = ("linked_account_id", "email")
+SETTINGS: tuple[str, ...] = ("linked_account_id",)
 CREDENTIALS: tuple[str, ...] = ()
 SECRET_RULE = AS_SHOWN
 is_secret = is_text_secret
@@ -120,11 +121,11 @@ def _employee(
 ) -> DirectoryEvent:
     if data.get("remote_was_deleted") is True:
         kind = Kind.DELETED
-    ends = _end_date(data, faults)
+    starts, ends = _days(data, faults)
     is_active = _is_active(data.get("employment_status"), ends, delivery.received_at, faults)
     if kind is not Kind.DELETED and is_active is False:
         kind = Kind.DEACTIVATED
-    email = "personal_email" if source.settings.get("email") == "personal" else "work_email"
+    email = "personal_email" if source.policy.email is EmailChoice.PERSONAL else "work_email"
     return DirectoryEvent(
         event_id=identifier,
         source_id=source.source_id,
@@ -135,6 +136,7 @@ def _employee(
             "email": read_field(data.get(email), f"$.data.{email}", faults),
             "first_name": read_field(data.get("first_name"), "$.data.first_name", faults),
             "last_name": read_field(data.get("last_name"), "$.data.last_name", faults),
+            "start_date": starts.isoformat() if starts else None,
             "end_date": ends.isoformat() if ends else None,
         },
         attributes=read_attributes(_attributes(data, faults), "$.data", faults),
@@ -143,8 +145,8 @@ def _employee(
     )
 
 
-def _end_date(data: dict[str, Any], faults: Faults) -> date | None:
-    """Return the day somebody leaves; an older one than their start is left over from before they were hired again."""
+def _days(data: dict[str, Any], faults: Faults) -> tuple[date | None, date | None]:
+    """Return first and last day; a last day before the first is left over from before they were hired again."""
     days: dict[str, date | None] = {}
     for name in ("termination_date", "start_date", "hire_date"):
         text = read_field(data.get(name), f"$.data.{name}", faults)
@@ -153,8 +155,8 @@ def _end_date(data: dict[str, Any], faults: Faults) -> date | None:
         except ValueError:
             faults.add(f"$.data.{name}", "bad_date", "Write the date as 2026-12-31.")
     ends = days.get("termination_date")
-    starts = [day for name in ("start_date", "hire_date") if (day := days.get(name))]
-    return None if ends and starts and max(starts) > ends else ends
+    starts = max((day for name in ("start_date", "hire_date") if (day := days.get(name))), default=None)
+    return starts, None if ends and starts and starts > ends else ends
 
 
 def _is_active(status: object, ends: date | None, received_at: datetime, faults: Faults) -> bool | None:

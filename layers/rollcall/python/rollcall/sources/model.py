@@ -21,6 +21,7 @@ from rollcall.hubs.model import DeletedMeans
 from rollcall.people.events import DirectoryEvent, Ignored, Kind
 from rollcall.runtime.errors import Fault, MalformedError
 from rollcall.runtime.times import from_text, to_text
+from rollcall.sources.policy import Leaving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -275,10 +276,13 @@ def as_the_source_wants(event: DirectoryEvent, source: Source) -> DirectoryEvent
 @overload
 def as_the_source_wants(event: DirectoryEvent | Ignored, source: Source) -> DirectoryEvent | Ignored: ...
 def as_the_source_wants(event: DirectoryEvent | Ignored, source: Source) -> DirectoryEvent | Ignored:
-    """Return the event with what the source says of deletions, and without what is never stored."""
+    """Return the event with what the source says of deletions and of its filter, and without what is never stored."""
     if isinstance(event, Ignored):
         return event
-    kept = without_denied(event, source)
+    policy = source.policy
+    tells = event.kind is not Kind.DELETED and not event.look
+    leaves = tells and policy.leaving is Leaving.DEACTIVATE and policy.excludes(event)
+    kept = replace(without_denied(event, source), leaves=leaves)
     deactivates = source.deleted_means is DeletedMeans.DEACTIVATE and event.kind is Kind.DELETED
     return replace(kept, kind=Kind.DEACTIVATED) if deactivates else kept
 

@@ -23,6 +23,7 @@ from rollcall.sources.model import (
     read_name,
     read_time,
 )
+from rollcall.sources.policy import Away
 from rollcall.sources.secret import is_text_secret, new_text_secret
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ _KINDS = {
     "user.lifecycle.delete.initiated": Kind.DELETED,
 }
 _GROUP_EVENTS = {"group.user_membership.add": True, "group.user_membership.remove": False}
+_SUSPENSIONS = {"user.lifecycle.suspend", "user.lifecycle.unsuspend"}
 _CARRIES_NAME = {Kind.ADDED, Kind.UPDATED}
 
 
@@ -124,6 +126,8 @@ def _event(
         return Ignored(identifier, source.source_id, "unused_type", "Rollcall does not use events of this type.")
     if not isinstance(outcome, dict) or outcome.get("result") != "SUCCESS":
         return Ignored(identifier, source.source_id, "not_done", "Okta says that it did not succeed.")
+    if kind in _SUSPENSIONS and source.policy.suspended is Away.NOTHING:
+        return Ignored(identifier, source.source_id, "suspended", "Suspensions do nothing: this source is set so.")
     user, user_place = _target(entry, "User", place)
     means = _KINDS.get(kind, Kind.UPDATED)
     groups = {}

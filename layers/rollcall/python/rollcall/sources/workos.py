@@ -27,12 +27,14 @@ from rollcall.sources.model import (
     read_name,
     read_time,
 )
+from rollcall.sources.policy import Away
 from rollcall.sources.secret import AS_SHOWN, is_text_secret, new_text_secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rollcall.hubs.model import Source
+    from rollcall.sources.policy import Policy
 
 ANSWER = 200
 SETTINGS: tuple[str, ...] = ("directory_id",)
@@ -130,7 +132,7 @@ def _user(
     faults: Faults,
 ) -> DirectoryEvent:
     kind = _USER_EVENTS[document["event"]]
-    is_active = _is_active(data.get("state"), faults)
+    is_active = _is_active(data.get("state"), source.policy, faults)
     if kind is not Kind.DELETED and is_active is False:
         kind = Kind.DEACTIVATED
     created = read_time(document.get("created_at"), "$.created_at", faults, delivery.received_at)
@@ -154,11 +156,12 @@ def _user(
     )
 
 
-def _is_active(state: object, faults: Faults) -> bool | None:
+def _is_active(state: object, policy: Policy, faults: Faults) -> bool | None:
     # ``suspended`` became ``inactive`` in 2023; a state that we do not know removes nobody.
     if state is not None and not isinstance(state, str):
         faults.add("$.data.state", "bad_text", "This must be text, such as active or inactive.")
-    return {"active": True, "inactive": False, "suspended": False}.get(state) if isinstance(state, str) else None
+    suspended = False if policy.suspended is Away.DEACTIVATE else None
+    return {"active": True, "inactive": False, "suspended": suspended}.get(state) if isinstance(state, str) else None
 
 
 def _add_roles(attributes: dict[str, str | tuple[str, ...] | None], data: dict[str, Any]) -> None:
