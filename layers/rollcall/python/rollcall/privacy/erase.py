@@ -120,7 +120,7 @@ def purge_after_grace(hub: Hub, key: HubKey, person_id: str) -> Erasure | None:
     record = people.get_person(hub_id, person_id)
     if record is None or _in_effect(hub_id, record).status is not DirectoryStatus.DELETED:
         return None
-    if purge_at(record.deleted_at, hub) > to_text(now()):
+    if not record.deleted_at or purge_at(record.deleted_at, hub) > to_text(now()):
         return None
     subject = Subject({person_id: record.person.source_id})
     return erase(hub_id, key, erasure_id_of(hub_id, "person", person_id), subject, cause=Cause.GRACE_OVER)

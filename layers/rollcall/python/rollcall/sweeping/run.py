@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 AT_A_TIME = 200
 EMAILS_QUEUE = "EMAILS_QUEUE_URL"
-# Of the 50 seconds that the function may take, so that a backlog of one kind does not starve the others.
-SECONDS_A_KIND = 8.0
+# Of the 50 that the function may take; each kind has its share, so that a backlog of one does not starve the others.
+SECONDS = 44.0
 # Longer than a warm function keeps a secret (3 minutes), and than a batch of events takes.
 CREDENTIALS_SETTLE = timedelta(minutes=5)
 
@@ -64,7 +64,7 @@ def sweep() -> dict[str, int]:
     done: dict[str, int] = {}
     trouble: Exception | None = None
     for kind, part in parts.items():
-        turn = _Turn(kind)
+        turn = _Turn(kind, SECONDS / len(parts))
         turn.do(lambda: part(turn))  # noqa: B023 - called at once
         trouble = trouble or turn.trouble
         done[kind] = turn.count
@@ -78,11 +78,11 @@ def sweep() -> dict[str, int]:
 class _Turn:
     """The turn of one kind of work: its time, what it moved on, its first trouble."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, seconds: float) -> None:
         self.kind = kind
         self.count = 0
         self.trouble: Exception | None = None
-        self._end = time.monotonic() + SECONDS_A_KIND
+        self._end = time.monotonic() + seconds
 
     @property
     def is_over(self) -> bool:
