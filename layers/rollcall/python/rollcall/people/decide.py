@@ -312,10 +312,10 @@ def _held_outcome(known: Known, merged: Person, event: DirectoryEvent) -> Outcom
 
 def _outcome(known: Known, merged: Person, event: DirectoryEvent, obstacle: Obstacle | None) -> Outcome:
     before = known.record.person
-    if not has_effect(merged, event):
-        return Outcome(EventState.NO_CHANGE, "older", "Older than what we already have from this source.")
     if obstacle:
         return _ADDRESS_HELD[obstacle]
+    if not has_effect(merged, event):
+        return Outcome(EventState.NO_CHANGE, "older", "Older than what we already have from this source.")
     if known.is_new:
         return Outcome(EventState.APPLIED, "person_created", "A person the hub did not know yet.")
     if merged == before:
