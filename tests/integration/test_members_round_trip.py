@@ -58,7 +58,7 @@ def _upload(world: World, table: Table, delimiter: str = ",") -> Plan:
 
 @pytest.mark.parametrize(
     ("people", "moved"),
-    [(100, 5), pytest.param(1_000, 50, marks=[pytest.mark.long, pytest.mark.timeout(1_800)])],
+    [(60, 4), pytest.param(1_000, 50, marks=[pytest.mark.long, pytest.mark.timeout(1_800)])],
 )
 def test_what_moved_between_download_and_approval_is_shown_and_not_overwritten(
     world: World, people: int, moved: int
