@@ -21,6 +21,7 @@ from rollcall.invitations.accept import Page, accept, decline
 from rollcall.invitations.model import Invitation, InvitationStatus
 from rollcall.members import api as members_api
 from rollcall.members import recompute
+from rollcall.members import store as members
 from rollcall.members.edits import ColumnEdit
 from rollcall.members.model import Change as MemberChange
 from rollcall.members.model import Member
@@ -139,9 +140,9 @@ def _told(ask: Callable[[], object]) -> bool:
     return True
 
 
-def _plan(world: World, kind: PlanKind) -> Plan:
+def _plan(world: World, kind: PlanKind, plan_id: str) -> Plan:
     return Plan(
-        plan_id=f"plan-{kind}",
+        plan_id=plan_id,
         hub_id=world.hub.hub_id,
         kind=kind,
         state=PlanState.APPLYING,
@@ -153,14 +154,21 @@ def _plan(world: World, kind: PlanKind) -> Plan:
     )
 
 
-def _edits(*edits: ColumnEdit) -> Writer:
-    def run(world: World) -> bool:
-        data = {"edits": [[edit.column, list(edit.old), list(edit.new), edit.seen] for edit in edits]}
-        change = Change(1, "edit", todo=True, kind="member", subject=member_id(world), data=data, id="00001-0001")
-        ctx = context.load(world.hub.hub_id)
-        return member_edits.apply_change(ctx, _plan(world, PlanKind.MEMBER_EDITS), change).outcome == "applied"
+def edits_of(*edits: ColumnEdit, plan_id: str) -> Writer:
+    """Return a members file, approved, that makes these edits of Maya as she is when it is planned."""
+    planned: dict[str, Change] = {}
 
-    return Writer(run)
+    def prepare(world: World) -> None:
+        member = members.get_member(world.hub.hub_id, member_id(world))
+        if member is not None:
+            base = Change(1, "unchanged", kind="member", subject=member.member_id, id="00001-0001")
+            planned[world.hub.hub_id] = member_edits.planned(base, member, edits, (), is_admin=False)
+
+    def run(world: World) -> bool:
+        ctx, plan = context.load(world.hub.hub_id), _plan(world, PlanKind.MEMBER_EDITS, plan_id)
+        return member_edits.apply_change(ctx, plan, planned[world.hub.hub_id]).outcome == "applied"
+
+    return Writer(run, prepare)
 
 
 def _recompute_all(world: World, cause: str) -> None:
@@ -241,7 +249,9 @@ def _invite_again(world: World) -> bool:
     subject = world.address_id(MAYA["email"])
     change = Change(1, "invite", todo=True, kind="invitation", subject=subject, data=data, id="00001-0001")
     return (
-        invites.apply_change(context.load(world.hub.hub_id), _plan(world, PlanKind.INVITES), change).outcome
+        invites.apply_change(
+            context.load(world.hub.hub_id), _plan(world, PlanKind.INVITES, "plan-again"), change
+        ).outcome
         == "invited"
     )
 
@@ -274,8 +284,8 @@ BASES: dict[str, tuple[Callable[[World], None], dict[str, Writer]]] = {
             "patch_roles": _patch(roles=["Mentor"]),
             "patch_hobby": _patch(profile={"Hobby": "Sailing"}),
             "patch_city": _patch(profile={"City": "Oslo"}),
-            "plan_edit": _edits(ColumnEdit("profile:Pronouns", (), ("she",))),
-            "plan_suspend": _edits(ColumnEdit("status", ("active",), ("inactive",))),
+            "plan_edit": edits_of(ColumnEdit("profile:Pronouns", (), ("she",)), plan_id="plan-edit"),
+            "plan_suspend": edits_of(ColumnEdit("status", ("active",), ("inactive",)), plan_id="plan-suspend"),
         },
     ),
     "invited": (

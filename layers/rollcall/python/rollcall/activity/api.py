@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from rollcall.activity import store
 from rollcall.activity.model import Activity, Kind
 from rollcall.activity.showing import ActivityShown, show_entries
+from rollcall.activity.timeline import timeline
 from rollcall.api import auth
 from rollcall.api.auth import needs
 from rollcall.api.paging import from_cursor, to_cursor
@@ -33,11 +34,11 @@ OneKind = Annotated[Kind | None, Query(description="Only entries of this kind.")
 def member_activity(
     hub_id: str, member_id: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "", kind: OneKind = None
 ) -> Listed[ActivityShown]:
-    """Return what happened to a member, newest first."""
+    """Return what changed of a member, what the directory said of them, and their invitation, newest first."""
     ctx = context.load(hub_id)
     member = existing(ctx, member_id)
-    entries, following = store.list_for(hub_id, member.member_id, limit=limit, cursor=from_cursor(cursor))
-    return _page(ctx, [entry for entry in entries if kind in (None, entry.kind)], following)
+    entries, following = timeline(hub_id, member, limit=limit, cursor=from_cursor(cursor), kind=kind)
+    return _page(ctx, entries, following)
 
 
 @router.get("/hubs/<hub_id>/activity", summary="What changed in the hub", tags=["Activity"])

@@ -24,6 +24,9 @@ class Kind(StrEnum):
     PROFILE_CHANGED = "profile_changed"
     NAME_CHANGED = "name_changed"
     EMAIL_CHANGED = "email_changed"
+    INVITED = "invited"
+    INVITATION_SENT = "invitation_sent"
+    INVITATION_SETTLED = "invitation_settled"
     PERSON_CREATED = "person_created"
     PERSON_DELETED = "person_deleted"
     PERSON_ERASED = "person_erased"
@@ -48,9 +51,9 @@ class Activity:
         Member id or person id.
     field
         ``status``, ``status_reason``, ``roles``, ``kept_roles`` (the last ones, which sync would have taken), ``holds``
-        (ids of the plans that hold a removal), ``segment:<segment id>``, ``profile:<name>``, ``email``,
-        ``first_name``, ``last_name``; of persons also other core fields, ``attribute:<name>``, ``group:<name>``;
-        ``member`` or ``person`` for one that is new or erased.
+        (ids of the plans that hold a removal), ``segment:<segment id>``, ``profile:<name>``, ``email``, ``first_name``,
+        ``last_name``; ``invitation`` in a member's timeline; of persons also other core fields, ``attribute:<name>``,
+        ``group:<name>``; ``member`` or ``person`` for one that is new or erased.
     old, new
         Ids of roles and options, else text; ``None`` where there was or is nothing.
     cause
