@@ -56,6 +56,12 @@ def _erased(world: World) -> dict[str, Any]:
     return world.state() | {"counts": erasure.counts(), "subject": erasure.subject, "events": events}
 
 
+def _restored(world: World) -> dict[str, Any]:
+    """Return the state without the moment of the restore."""
+    items = world.state().items()
+    return {key: {name: value for name, value in item.items() if name != "restored"} for key, item in items}
+
+
 def _run(name: str, at: int, mode: str) -> tuple[dict[str, Any], list[str]]:
     with stack():
         world, member_id = _world()
@@ -65,8 +71,7 @@ def _run(name: str, at: int, mode: str) -> tuple[dict[str, Any], list[str]]:
             _commit(world, member_id)
         work: Callable[[World, str], None] = {"commit": _commit, "pass": _pass, "restore": _restore}[name]
         injector = until_quiet(lambda: work(world, member_id), at=at, mode=mode)
-        state = world.state() if name == "restore" else _erased(world)
-        return state, injector.calls
+        return _restored(world) if name == "restore" else _erased(world), injector.calls
 
 
 def _strike(name: str, modes: tuple[str, ...], every: int = 1) -> None:
