@@ -213,10 +213,13 @@ def _without_kept_roles(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_event_ids(value: Any) -> Any:
-    """Return the value with stamps, which end in time and event id, cut to the time."""
+    """Return the value with stamps, a time and then an event id, cut to the time."""
     if isinstance(value, dict):
         return {key: _without_event_ids(inner) for key, inner in value.items() if key != "event_id"}
     if isinstance(value, list):
-        is_stamp = len(value) >= 2 and str(value[-2]).endswith("Z") and len(str(value[-1])) == 32
-        return [_without_event_ids(inner) for inner in (value[:-1] if is_stamp else value)]
+        times = [False, *(str(inner).endswith("Z") for inner in value)]
+        kept = [
+            one for one, is_after_time in zip(value, times, strict=False) if not is_after_time or len(str(one)) != 32
+        ]
+        return [_without_event_ids(inner) for inner in kept]
     return value
