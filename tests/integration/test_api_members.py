@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rollcall.people import store
 from rollcall.people.events import Kind
+from rollcall.runtime import dynamo
 from tests.support.admin import Answer, call, claims_of
 from tests.support.world import SOURCE, World
 
@@ -55,6 +58,7 @@ def test_admin_sees_all_of_a_member(world: World, maya: str) -> None:
     assert shown == {
         "member_id": maya,
         "email": "maya.okafor@example.com",
+        "email_status": "",
         "first_name": "Maya",
         "last_name": "Okafor",
         "status": "active",
@@ -69,7 +73,23 @@ def test_admin_sees_all_of_a_member(world: World, maya: str) -> None:
             "segments.Languages.French": [SOURCE],
             "profile.Job title": [SOURCE],
         },
+        "deleted_at": None,
+        "purge_at": None,
     }
+
+
+@pytest.mark.parametrize("how", ["bounced", "complained"])
+def test_member_whom_mail_does_not_reach_stays_active_and_is_shown_so(world: World, maya: str, how: str) -> None:
+    """Alone and in lists, as a member and as a person; a colleague whom mail reaches is not."""
+    add_people(world, "Zhou")
+    address = store.get_address(world.hub.hub_id, world.address_id("maya.okafor@example.com"))
+    dynamo.write([store.put_address(world.hub.hub_id, replace(address, suppressed=how))])
+    shown = ask(world, "GET", f"/members/{maya}").json
+    assert (shown["status"], shown["email_status"]) == ("active", how)
+    assert [one["email_status"] for one in ask(world, "GET", "/members").json["items"]] == [how]
+    assert ask(world, "GET", f"/people/{world.person_id()}").json["email_status"] == how
+    people = ask(world, "GET", "/people").json["items"]
+    assert {one["last_name"]: one["email_status"] for one in people} == {"Okafor": how, "Zhou": ""}
 
 
 @pytest.mark.parametrize(

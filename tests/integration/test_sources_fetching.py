@@ -127,6 +127,30 @@ def test_finch_status_says_who_is_active(
     assert person(world, "finch", "E-2").status == status
 
 
+@pytest.mark.parametrize(
+    ("provider", "fields", "reason"),
+    [
+        ("finch", {"employment_status": "leave"}, "leave"),
+        ("finch", {"employment_status": "terminated"}, "directory"),
+        ("bamboohr", {"employmentHistoryStatus": "Leave of Absence"}, "leave"),
+        ("bamboohr", {"status": "Inactive", "employmentHistoryStatus": "Leave of Absence"}, "directory"),
+    ],
+)
+def test_member_on_leave_is_shown_so(
+    world: World, vendor: VendorServer, provider: str, fields: dict[str, Any], reason: str
+) -> None:
+    """Who is deactivated by a leave is told from who left the company."""
+    connect(world, provider, CREDENTIALS[provider], policy=Policy(leave=Away.DEACTIVATE))
+    add = vendor.add_finch if provider == "finch" else vendor.add_bamboohr
+    add("77", "jonas.weber@example.com")
+    tell(world, thin(provider, "1", "77"))
+    member_id = replace(world, source_id=SOURCES[provider]).enrol("77", ("mentor",))
+    add("77", "jonas.weber@example.com", **fields)
+    tell(world, thin(provider, "2", "77"))
+    shown = world.shown(member_id)
+    assert (shown["status"], shown["status_reason"]) == ("inactive", reason)
+
+
 def test_personal_address_is_taken_where_the_source_says_so(world: World) -> None:
     """Each system's private address is used instead of the one at work."""
     for provider, name in (("finch", "E-1"), ("bamboohr", "100")):

@@ -41,7 +41,7 @@ _FIELD = ("-", "a", "b", None)
 _VALUE = ("-", None, *TEXTS, *LISTS)
 _GROUP = ("-", True, False)
 _ACTIVE = (None, True, False)
-_SIZES = (len(Kind), len(TIMES), 2, 3, *[len(_FIELD)] * 2, *[len(_GROUP)] * 2, *[len(_VALUE)] * 3)
+_SIZES = (len(Kind), len(TIMES), 2, 3, 2, *[len(_FIELD)] * 2, *[len(_GROUP)] * 2, *[len(_VALUE)] * 3)
 # A plain generator from a drawn seed: each draw of hypothesis' own costs a hundred times as much.
 CHANCES = st.integers(0, 2**32 - 1).map(random.Random)
 _CODES = st.integers(0, math.prod(_SIZES) - 1)
@@ -63,7 +63,7 @@ def _event(number: int, code: int) -> DirectoryEvent:
     for size in _SIZES:
         code, digit = divmod(code, size)
         digits.append(digit)
-    kind, time, complete, active, *rest = digits
+    kind, time, complete, active, on_leave, *rest = digits
     said = {name: _FIELD[digit] for name, digit in zip(FIELDS, rest[:2], strict=True)}
     groups = {name: _GROUP[digit] for name, digit in zip(GROUPS, rest[2:4], strict=True)}
     values = {name: _VALUE[digit] for name, digit in zip(NAMES, rest[4:], strict=True)}
@@ -79,6 +79,7 @@ def _event(number: int, code: int) -> DirectoryEvent:
         groups={name: bool(value) for name, value in groups.items() if value != "-"},
         complete=bool(complete),
         active=_ACTIVE[active] if what is Kind.UPDATED else None,
+        on_leave=bool(on_leave),
     )
 
 
@@ -151,7 +152,7 @@ def agrees_with_a_plain_reading(events: list[DirectoryEvent], chance: random.Ran
     del chance
     record: dict[str, object] = {}
     groups: dict[str, bool] = {}
-    status = DirectoryStatus.ACTIVE
+    status, is_away = DirectoryStatus.ACTIVE, False
     for event in sorted(events, key=lambda one: (one.occurred_at, one.event_id)):
         if event.complete:
             record = {}
@@ -159,6 +160,7 @@ def agrees_with_a_plain_reading(events: list[DirectoryEvent], chance: random.Ran
         record |= {f"a:{name}": value for name, value in event.attributes.items()}
         groups |= event.groups
         status = _next(status, event)
+        is_away = event.on_leave if _deactivates(event) else is_away
     person = told(events)
     seen: dict[str, object] = {f"f:{name}": cell.value for name, cell in person.fields.items()}
     seen |= {f"a:{name}": cell.value for name, cell in person.attributes.items()}
@@ -167,12 +169,17 @@ def agrees_with_a_plain_reading(events: list[DirectoryEvent], chance: random.Ran
         name for name, inside in groups.items() if inside
     }
     assert person.status is status
+    assert person.is_away is (is_away and status is DirectoryStatus.INACTIVE)
+
+
+def _deactivates(event: DirectoryEvent) -> bool:
+    return event.kind is Kind.DEACTIVATED or (event.kind is not Kind.DELETED and event.active is False)
 
 
 def _next(status: DirectoryStatus, event: DirectoryEvent) -> DirectoryStatus:
     if status is DirectoryStatus.DELETED or event.kind is Kind.DELETED:
         return DirectoryStatus.DELETED
-    if event.kind is Kind.DEACTIVATED or event.active is False:
+    if _deactivates(event):
         return DirectoryStatus.INACTIVE
     if event.kind in (Kind.ADDED, Kind.REACTIVATED) or event.active is True:
         return DirectoryStatus.ACTIVE

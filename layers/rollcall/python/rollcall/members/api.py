@@ -26,6 +26,7 @@ from rollcall.members.model import Change, Member, Status
 from rollcall.members.projection import View, single_valued, view
 from rollcall.members.why import Reason, brought_by, explain
 from rollcall.people import store as people
+from rollcall.people.reach import email_statuses
 from rollcall.people.schedule import purge_at
 from rollcall.privacy.emails import usable_email
 from rollcall.runtime import dynamo
@@ -53,10 +54,16 @@ _OWNED = "The directory says so: change it in the HR system or in the data mappi
 
 
 class MemberShown(Shown):
-    """A member as the caller may see them; `provenance` says where each value comes from."""
+    """A member as the caller may see them; `provenance` says where each value comes from.
+
+    `status_reason` is empty for active members, else `directory`, `leave` (the directory, because they are on leave),
+    `suspended` (an admin) or `deleted`. `email_status` is `bounced` or `complained` where no more mail goes to their
+    address, else empty: they stay active.
+    """
 
     member_id: str
     email: str
+    email_status: str
     first_name: str
     last_name: str
     status: Status
@@ -124,7 +131,7 @@ def list_members(  # noqa: PLR0917 - query parameters, given by name
         one_member = _by_email(ctx, q)
         shown = [view_of(ctx, one_member)] if one_member else []
         shown = [one for one in shown if one.status is not Status.DELETED and wanted.keeps(one)]
-        return Listed[MemberShown](items=[show(ctx, one, permissions) for one in shown], next_cursor=None)
+        return Listed[MemberShown](items=show_all(ctx, shown, permissions), next_cursor=None)
     position = from_cursor(cursor)
     prefix = people.sort_name("", q, "")[:-1] if q else ""
     views, following = collect(
@@ -133,7 +140,7 @@ def list_members(  # noqa: PLR0917 - query parameters, given by name
         limit=limit,
         position=position or prefix,
     )
-    return Listed[MemberShown](items=[show(ctx, one, permissions) for one in views], next_cursor=to_cursor(following))
+    return Listed[MemberShown](items=show_all(ctx, views, permissions), next_cursor=to_cursor(following))
 
 
 @router.get("/hubs/<hub_id>/members/<member_id>", summary="One member", tags=["Members"])
@@ -229,6 +236,17 @@ def existing(ctx: HubContext, member_id: str) -> Member:
 
 
 def show(ctx: HubContext, shown: View, permissions: Collection[Permission]) -> MemberShown:
+    """Return one member; see ``show_all``."""
+    return show_all(ctx, [shown], permissions)[0]
+
+
+def show_all(ctx: HubContext, views: Collection[View], permissions: Collection[Permission]) -> list[MemberShown]:
+    """Return members with their labels and with whether mail reaches them."""
+    statuses = email_statuses(ctx, [shown.email for shown in views])
+    return [_show(ctx, shown, permissions, statuses.get(shown.email, "")) for shown in views]
+
+
+def _show(ctx: HubContext, shown: View, permissions: Collection[Permission], email_status: str) -> MemberShown:
     """Return a member with the labels of roles and options, and of those only what the caller may see.
 
     Profile fields come from HRIS attributes: they need the permission to see private things.
@@ -245,6 +263,7 @@ def show(ctx: HubContext, shown: View, permissions: Collection[Permission]) -> M
     return MemberShown(
         member_id=shown.member_id,
         email=shown.email,
+        email_status=email_status,
         first_name=shown.first_name,
         last_name=shown.last_name,
         status=shown.status,

@@ -38,6 +38,8 @@ class Slice:
         Profile field → text.
     activated, deactivated, deleted
         When the source last said so; ``deleted`` is nothing where an admin took the deletion back.
+    on_leave
+        When it last said so because of a leave.
     """
 
     source_id: str
@@ -53,6 +55,7 @@ class Slice:
     activated: Stamp | None = None
     deactivated: Stamp | None = None
     deleted: Stamp | None = None
+    on_leave: Stamp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +199,7 @@ def _slice_to_item(part: Slice) -> Item:
         "activated": _stamp(part.activated),
         "deactivated": _stamp(part.deactivated),
         "deleted": _stamp(part.deleted),
+        "on_leave": _stamp(part.on_leave),
     }
 
 
@@ -208,6 +212,7 @@ def _slice_from_item(item: Item) -> Slice:
             "activated": _read_stamp(item["activated"]),
             "deactivated": _read_stamp(item["deactivated"]),
             "deleted": _read_stamp(item["deleted"]),
+            "on_leave": _read_stamp(item.get("on_leave")),
         }
     )
 

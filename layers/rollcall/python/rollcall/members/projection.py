@@ -38,7 +38,7 @@ class View:
     Attributes
     ----------
     status_reason
-        ``""``, ``directory``, ``suspended`` or ``deleted``.
+        ``""``, ``directory``, ``leave`` (the directory, because they are on leave), ``suspended`` or ``deleted``.
     provenance
         ``roles.<id>``, ``segments.<id>.<option id>``, ``profile.<name>`` → the parts that say so: source ids,
         ``manual``, ``kept``.
@@ -150,6 +150,7 @@ def derive(record: PersonRecord, table: MappingTable, catalogue: Catalogue) -> S
         activated=person.activated,
         deactivated=max(filter(None, (person.deactivated, person.left)), default=None),
         deleted=_deleted(person),
+        on_leave=person.on_leave,
     )
 
 
@@ -203,7 +204,8 @@ def _status(member: Member, *, reactivate_on_event: bool) -> tuple[Status, str]:
     activated = max((part.activated for part in slices if part.activated), default=None)
     if reactivate_on_event and activated and activated > deactivated:
         return Status.ACTIVE, ""
-    return Status.INACTIVE, "directory"
+    is_leave = any(part.on_leave == deactivated for part in slices)
+    return Status.INACTIVE, "leave" if is_leave else "directory"
 
 
 def _first(slices: Sequence[Slice], manual: Manual, name: str) -> str:

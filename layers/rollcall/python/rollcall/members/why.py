@@ -82,7 +82,7 @@ def explain(
 def _status(member: Member, persons: Mapping[str, Person], reason: str) -> Reason:
     if member.suspended:
         return Reason("status", "suspended")
-    registers = "deactivated" if reason == "directory" else "deleted" if reason == "deleted" else "activated"
+    registers = "deactivated" if reason in ("directory", "leave") else "deleted" if reason == "deleted" else "activated"
     said = [
         (stamp, source_id) for source_id, person in persons.items() if (stamp := getattr(person, registers)) is not None
     ]

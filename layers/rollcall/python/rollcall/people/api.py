@@ -24,6 +24,7 @@ from rollcall.people import event_log, replays, store
 from rollcall.people.events import Kind  # noqa: TC001 - pydantic reads it
 from rollcall.people.merge import DirectoryStatus
 from rollcall.people.model import EventState  # noqa: TC001 - pydantic reads it
+from rollcall.people.reach import email_statuses
 from rollcall.privacy.emails import usable_email
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import Fault, MalformedError, NotFoundError, RefusedError, TransientError
@@ -50,12 +51,16 @@ class PersonState(StrEnum):
 
 
 class PersonShown(Shown):
-    """What a source says about somebody. HRIS attributes only for those who may see private things."""
+    """What a source says about somebody. HRIS attributes only for those who may see private things.
+
+    `email_status` is `bounced` or `complained` where no more mail goes to their address, else empty.
+    """
 
     person_id: str
     external_id: str
     source_id: str
     email: str | None
+    email_status: str
     first_name: str
     last_name: str
     attributes: dict[str, str | list[str]]
@@ -136,7 +141,7 @@ def list_people(  # noqa: PLR0917 - query parameters, given by name
 
     exact = [record for record in _exactly(ctx, q) if _is_there(record) and keep(record)] if q else []
     if exact or "@" in q:
-        return Listed[PersonShown](items=[_show(record, permissions) for record in exact], next_cursor=None)
+        return Listed[PersonShown](items=_show_all(ctx, exact, permissions), next_cursor=None)
     prefix = store.sort_name("", q, "")[:-1] if q else ""
     records, following = collect(
         lambda size, start: _fetch(hub_id, size, start, prefix),
@@ -144,9 +149,7 @@ def list_people(  # noqa: PLR0917 - query parameters, given by name
         limit=limit,
         position=from_cursor(cursor) or prefix,
     )
-    return Listed[PersonShown](
-        items=[_show(record, permissions) for record in records], next_cursor=to_cursor(following)
-    )
+    return Listed[PersonShown](items=_show_all(ctx, records, permissions), next_cursor=to_cursor(following))
 
 
 @router.get("/hubs/<hub_id>/people/<person_id>", summary="One person", tags=["People"])
@@ -156,7 +159,8 @@ def get_person(hub_id: str, person_id: str) -> PersonShown:
     record = store.get_person(hub_id, person_id) if is_hash(person_id) else None
     if record is None or not _is_there(record):
         raise NotFoundError
-    return _show(record, auth.caller(router.current_event.raw_event).permissions(hub_id))
+    permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
+    return _show_all(context.load(hub_id), [record], permissions)[0]
 
 
 @router.get("/hubs/<hub_id>/events", summary="Directory events", tags=["Events"])
@@ -368,7 +372,14 @@ def _exactly(ctx: HubContext, q: str) -> list[PersonRecord]:
     return [found[person_id] for person_id in wanted if person_id in found]
 
 
-def _show(record: PersonRecord, permissions: Collection[Permission]) -> PersonShown:
+def _show_all(
+    ctx: HubContext, records: Collection[PersonRecord], permissions: Collection[Permission]
+) -> list[PersonShown]:
+    statuses = email_statuses(ctx, [record.person.text("email") for record in records])
+    return [_show(record, permissions, statuses.get(record.person.text("email"), "")) for record in records]
+
+
+def _show(record: PersonRecord, permissions: Collection[Permission], email_status: str) -> PersonShown:
     person = record.person
     values = person.values() if Permission.VIEW_PRIVATE in permissions else {}
     return PersonShown(
@@ -376,6 +387,7 @@ def _show(record: PersonRecord, permissions: Collection[Permission]) -> PersonSh
         external_id=person.external_id,
         source_id=person.source_id,
         email=person.text("email") or None,
+        email_status=email_status,
         first_name=person.text("first_name"),
         last_name=person.text("last_name"),
         attributes={name: list(value) if isinstance(value, tuple) else value for name, value in values.items()},

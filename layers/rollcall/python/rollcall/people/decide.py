@@ -352,4 +352,4 @@ _CHANGED = {
 
 def _said(person: Person) -> tuple[object, ...]:
     fields = {name: cell.value for name, cell in person.fields.items() if cell.value}
-    return person.status, fields, person.values()
+    return person.status, person.is_away, fields, person.values()

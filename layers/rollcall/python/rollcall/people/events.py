@@ -56,6 +56,8 @@ class DirectoryEvent:
         The source says only who; what happened has to be looked up, and takes this event's place then.
     leaves
         The record no longer meets the source's filter, and the source wants members deactivated by that.
+    on_leave
+        What deactivates them is that they are on leave, which the source wants to mean so.
     """
 
     event_id: str
@@ -70,6 +72,7 @@ class DirectoryEvent:
     active: bool | None = None
     look: bool = False
     leaves: bool = False
+    on_leave: bool = False
 
     @property
     def stamp(self) -> Stamp:

@@ -60,6 +60,8 @@ class Person:
         Group name → cell with value ``"in"`` or ``None``; completeness of the record does not reach it.
     activated, deactivated, deleted
         Newest stamp of each, or ``None`` if it never happened.
+    on_leave
+        Newest stamp of a deactivation by being on leave; one that is as new as ``deactivated`` is the one in force.
     left
         Newest stamp of an event that took them out of their source's filter. They are as present as before; a member
         is deactivated by it.
@@ -83,6 +85,7 @@ class Person:
     floor: Stamp | None = None
     activated: Stamp | None = None
     deactivated: Stamp | None = None
+    on_leave: Stamp | None = None
     left: Stamp | None = None
     deleted: Stamp | None = None
     restored: Stamp | None = None
@@ -101,6 +104,11 @@ class Person:
         if self.deactivated and (self.activated is None or self.deactivated > self.activated):
             return DirectoryStatus.INACTIVE
         return DirectoryStatus.ACTIVE
+
+    @property
+    def is_away(self) -> bool:
+        """They are inactive because they are on leave."""
+        return self.status is DirectoryStatus.INACTIVE and self.on_leave == self.deactivated
 
     def text(self, name: str) -> str:
         """Return a core field, or empty text."""
@@ -140,6 +148,7 @@ def lift(event: DirectoryEvent) -> Person:
         floor=stamp if event.complete else None,
         activated=stamp if activates and not deactivates else None,
         deactivated=stamp if deactivates else None,
+        on_leave=stamp if deactivates and event.on_leave else None,
         left=stamp if event.leaves else None,
         deleted=stamp if event.kind is Kind.DELETED else None,
     )
@@ -162,6 +171,7 @@ def join(one: Person, other: Person) -> Person:
         floor=floor,
         activated=_newest(one.activated, other.activated),
         deactivated=_newest(one.deactivated, other.deactivated),
+        on_leave=_newest(one.on_leave, other.on_leave),
         left=_newest(one.left, other.left),
         deleted=_newest(one.deleted, other.deleted),
         restored=_newest(one.restored, other.restored),

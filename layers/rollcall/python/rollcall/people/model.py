@@ -221,6 +221,7 @@ def event_to_item(event: DirectoryEvent) -> Item:
         "active": event.active,
         **({"look": True} if event.look else {}),
         **({"leaves": True} if event.leaves else {}),
+        **({"on_leave": True} if event.on_leave else {}),
     }
 
 
@@ -267,7 +268,7 @@ def person_from_item(item: Item) -> Person:
     )
 
 
-_REGISTERS = ("floor", "activated", "deactivated", "left", "deleted", "restored")
+_REGISTERS = ("floor", "activated", "deactivated", "on_leave", "left", "deleted", "restored")
 
 
 def _stamp(stamp: Stamp) -> list[str]:

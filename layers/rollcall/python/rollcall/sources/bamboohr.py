@@ -340,6 +340,7 @@ def read_answers(
         complete=True,
         active=None if kind is Kind.DEACTIVATED else is_active,
         look=False,
+        on_leave=is_active is False and _is_on_leave(record),
     )
     check_size(looked, "$", faults)
     if faults.found:
@@ -349,11 +350,19 @@ def read_answers(
 
 def _is_employed(record: Mapping[str, Any], source: Source) -> bool | None:
     # A status that we do not know is the HR system's own word and removes nobody.
-    status, history = record.get("status"), record.get("employmentHistoryStatus")
-    is_active = _STATES.get(status.strip().casefold()) if isinstance(status, str) else None
-    if is_active is not False and isinstance(history, str) and plain_words(history) in _ON_LEAVE:
+    if _is_on_leave(record):
         return source.policy.leave is Away.NOTHING
-    return is_active
+    return _is_active(record)
+
+
+def _is_active(record: Mapping[str, Any]) -> bool | None:
+    status = record.get("status")
+    return _STATES.get(status.strip().casefold()) if isinstance(status, str) else None
+
+
+def _is_on_leave(record: Mapping[str, Any]) -> bool:
+    history = record.get("employmentHistoryStatus")
+    return _is_active(record) is not False and isinstance(history, str) and plain_words(history) in _ON_LEAVE
 
 
 def _days(record: Mapping[str, Any], faults: Faults) -> dict[str, str | None]:

@@ -65,6 +65,7 @@ _LOOK = {
     "employment.updated": Kind.UPDATED,
     "employment.deleted": Kind.UPDATED,
 }
+_LEAVE = "leave"
 _LEFT = {"terminated", "retired", "deceased"}
 _BEFORE_START = {"prehire", "onboarding"}
 # Read into core fields, ways to reach somebody in private, and what a community has no business to know.
@@ -194,6 +195,7 @@ def read_answers(
         complete=True,
         active=None if kind is Kind.DEACTIVATED else is_active,
         look=False,
+        on_leave=is_active is False and employment.get("employment_status") == _LEAVE,
     )
     check_size(looked, "$", faults)
     if faults.found:
@@ -223,7 +225,7 @@ def _is_active(employment: Mapping[str, Any], source: Source) -> bool | None:
     status = employment.get("employment_status")
     if status in _LEFT:
         return False
-    if status == "leave":
+    if status == _LEAVE:
         return source.policy.leave is Away.NOTHING
     if status in _BEFORE_START:
         return None
