@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +18,7 @@ from rollcall.sources.model import Delivery, Parsed, is_denied, without_denied
 from rollcall.sources.registry import provider
 from rollcall.sources.standard import TOLERANCE_SECONDS
 from tests.support.examples import examples
+from tests.support.spoiling import JSON, spoilt
 from tests.support.vendors import (
     BAMBOOHR_SECRET,
     FINCH_SECRET,
@@ -119,40 +119,12 @@ def test_delivery_is_accepted_as_long_as_its_vendor_may_send_it(seconds: int) ->
 
 
 # --- any body --------------------------------------------------------------------------------------------------------
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
-    max_leaves=12,
-)
 SAMPLES = {name: [json.loads(path.read_bytes()) for path in sorted((EVENTS / name).glob("*.json"))] for name in SECRETS}
-
-
-@st.composite
-def spoilt(draw: st.DrawFn, name: str) -> Any:
-    """Return a sample with a few of its values, at any depth, replaced by anything, or dropped."""
-    document: Any = json.loads(json.dumps(draw(st.sampled_from(SAMPLES[name]))))
-    for _ in range(draw(st.integers(1, 4))):
-        place: Any = document
-        while True:
-            keys = list(place) if isinstance(place, dict) else list(range(len(place)))
-            if not keys:
-                break
-            key = draw(st.sampled_from(keys))
-            inner = place[key]
-            if isinstance(inner, (dict, list)) and inner and draw(st.booleans()):
-                place = inner
-                continue
-            if draw(st.booleans()):
-                place[key] = draw(JSON)
-            else:
-                del place[key]
-            break
-    return document
 
 
 def bodies(name: str) -> st.SearchStrategy[bytes]:
     """Return bytes of any kind, JSON of any kind, and samples with something wrong."""
-    return st.binary(max_size=200) | (JSON | spoilt(name)).map(lambda value: json.dumps(value).encode())
+    return st.binary(max_size=200) | (JSON | spoilt(SAMPLES[name])).map(lambda value: json.dumps(value).encode())
 
 
 def outcome(source: Source, delivery: Delivery) -> tuple[Parsed, list[Fault]]:

@@ -172,7 +172,7 @@ def retry_after(value: str, at: datetime) -> float | None:
         return min(float(text[:9]), LONGEST_WAIT)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the parser of the standard library does not catch numbers too large for it
         return None
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
     return min(max((moment - at).total_seconds(), 0.0), LONGEST_WAIT)

@@ -222,7 +222,8 @@ def _body(answer: Answer, external_id: str, at: datetime) -> dict[str, Any]:
 
 def _is_active(employment: Mapping[str, Any], source: Source) -> bool | None:
     # A status that we do not know is the HR system's own word and removes nobody.
-    status = employment.get("employment_status")
+    given = employment.get("employment_status")
+    status = given if isinstance(given, str) else ""
     if status in _LEFT:
         return False
     if status == _LEAVE:
