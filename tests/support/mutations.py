@@ -260,7 +260,7 @@ def _spoilt_headers(algorithm: Algorithm, signed: dict[str, str], at: datetime, 
         algorithm.sign(algorithm.body, at + STALE),
         algorithm.sign(b"another", at),
         algorithm.sign(algorithm.body, at, secret=algorithm.other_secret),
-        algorithm.sign(algorithm.body + b" ", at),
+        algorithm.sign(algorithm.body[::-1], at),
     )
     if rng.random() < 0.1:
         return dict(rng.choice(others))

@@ -17,15 +17,15 @@ from rollcall.members.projection import derive
 from rollcall.people import store as people
 from rollcall.people.merge import DirectoryStatus
 from rollcall.privacy.emails import usable_email
+from rollcall.sources.policy import is_meant
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator
 
     from rollcall.hubs.context import HubContext
     from rollcall.invitations.model import Invitation
     from rollcall.people.model import Address, PersonRecord
     from rollcall.segments.model import Catalogue, Segment
-    from rollcall.sources.policy import Policy
 
 BATCH = 100
 MAX_ATTRIBUTES = 200
@@ -73,8 +73,8 @@ def invite_rows(
     """
     hub_id = ctx.hub.hub_id
     segments = segments_of(ctx, permissions)
-    policies = {source.source_id: source.policy for source in hubs.list_sources(hub_id)}
-    persons = (record for record in people.all_persons(hub_id) if _is_meant(record, policies, at[:10]))
+    policies = hubs.policies(hub_id)
+    persons = (record for record in people.all_persons(hub_id) if is_meant(record.person, policies, at[:10]))
     while batch := list(islice(persons, BATCH)):
         held = {record.address_id for record in batch if record.address_id}
         addresses = people.get_addresses(hub_id, held)
@@ -83,12 +83,6 @@ def invite_rows(
             address = addresses.get(record.address_id or "")
             if can_be_invited(record, address, sent.get(record.address_id or ""), ctx.hub.source_precedence, at):
                 yield _row(ctx, record, segments, attributes)
-
-
-def _is_meant(record: PersonRecord, policies: Mapping[str, Policy], today: str) -> bool:
-    """Tell whether the person's source means them to be a potential member, and already today."""
-    policy = policies.get(record.person.source_id)
-    return policy is None or policy.admits(record.person, today)
 
 
 def can_be_invited(

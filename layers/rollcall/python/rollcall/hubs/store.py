@@ -21,6 +21,8 @@ from rollcall.runtime.times import now, to_text
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from rollcall.sources.policy import Policy
+
 TABLE = "HUBS_TABLE"
 _CACHE_SECONDS = 180
 _MISSING = "ResourceNotFoundException"
@@ -90,6 +92,11 @@ def list_sources(hub_id: str) -> list[Source]:
         TABLE, hub_id, condition="begins_with(#sk, :prefix)", values={"prefix": "SOURCE#"}, consistent=True
     )
     return [Source.from_item(item) for item in items]
+
+
+def policies(hub_id: str) -> dict[str, Policy]:
+    """Return source id → policy of the hub's sources."""
+    return {source.source_id: source.policy for source in list_sources(hub_id)}
 
 
 def create_source(source: Source, secret: str) -> Source:

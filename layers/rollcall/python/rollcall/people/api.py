@@ -31,21 +31,24 @@ from rollcall.runtime.errors import Fault, MalformedError, NotFoundError, Refuse
 from rollcall.runtime.ids import is_hash, is_ulid
 from rollcall.runtime.observability import describe, log
 from rollcall.runtime.times import from_text, now, to_text
+from rollcall.sources.policy import is_meant
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from rollcall.hubs.context import HubContext
     from rollcall.people.events import DirectoryEvent
     from rollcall.people.model import LoggedEvent, PersonRecord
+    from rollcall.sources.policy import Policy
 
 router = make_router()
 
 
 class PersonState(StrEnum):
-    """What a person is for the hub."""
+    """What a person is for the hub; `not_meant` are those whom the policy of their source leaves out, or not yet in."""
 
     POTENTIAL = "potential"
+    NOT_MEANT = "not_meant"
     MEMBER = "member"
     DEACTIVATED = "deactivated"
 
@@ -136,12 +139,14 @@ def list_people(  # noqa: PLR0917 - query parameters, given by name
     permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
     ctx = context.load(hub_id)
 
+    policies = hubs.policies(hub_id)
+
     def keep(record: PersonRecord) -> bool:
-        return (state is None or _state(record) is state) and source_id in ("", record.person.source_id)
+        return (state is None or _state(record, policies) is state) and source_id in ("", record.person.source_id)
 
     exact = [record for record in _exactly(ctx, q) if _is_there(record) and keep(record)] if q else []
     if exact or "@" in q:
-        return Listed[PersonShown](items=_show_all(ctx, exact, permissions), next_cursor=None)
+        return Listed[PersonShown](items=_show_all(ctx, exact, permissions, policies), next_cursor=None)
     prefix = store.sort_name("", q, "")[:-1] if q else ""
     records, following = collect(
         lambda size, start: _fetch(hub_id, size, start, prefix),
@@ -149,7 +154,7 @@ def list_people(  # noqa: PLR0917 - query parameters, given by name
         limit=limit,
         position=from_cursor(cursor) or prefix,
     )
-    return Listed[PersonShown](items=_show_all(ctx, records, permissions), next_cursor=to_cursor(following))
+    return Listed[PersonShown](items=_show_all(ctx, records, permissions, policies), next_cursor=to_cursor(following))
 
 
 @router.get("/hubs/<hub_id>/people/<person_id>", summary="One person", tags=["People"])
@@ -160,7 +165,7 @@ def get_person(hub_id: str, person_id: str) -> PersonShown:
     if record is None or not _is_there(record):
         raise NotFoundError
     permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
-    return _show_all(context.load(hub_id), [record], permissions)[0]
+    return _show_all(context.load(hub_id), [record], permissions, hubs.policies(hub_id))[0]
 
 
 @router.get("/hubs/<hub_id>/events", summary="Directory events", tags=["Events"])
@@ -336,10 +341,13 @@ def _is_there(record: PersonRecord) -> bool:
     return record.person.status in (DirectoryStatus.ACTIVE, DirectoryStatus.INACTIVE)
 
 
-def _state(record: PersonRecord) -> PersonState:
+def _state(record: PersonRecord, policies: Mapping[str, Policy]) -> PersonState:
     if record.person.status is DirectoryStatus.INACTIVE:
         return PersonState.DEACTIVATED
-    return PersonState.MEMBER if record.member_id else PersonState.POTENTIAL
+    if record.member_id:
+        return PersonState.MEMBER
+    today = to_text(now())[:10]
+    return PersonState.POTENTIAL if is_meant(record.person, policies, today) else PersonState.NOT_MEANT
 
 
 def _fetch(hub_id: str, size: int, start: str, prefix: str) -> tuple[list[PersonRecord], str | None]:
@@ -373,13 +381,22 @@ def _exactly(ctx: HubContext, q: str) -> list[PersonRecord]:
 
 
 def _show_all(
-    ctx: HubContext, records: Collection[PersonRecord], permissions: Collection[Permission]
+    ctx: HubContext,
+    records: Collection[PersonRecord],
+    permissions: Collection[Permission],
+    policies: Mapping[str, Policy],
 ) -> list[PersonShown]:
     statuses = email_statuses(ctx, [record.person.text("email") for record in records])
-    return [_show(record, permissions, statuses.get(record.person.text("email"), "")) for record in records]
+    states = [_state(record, policies) for record in records]
+    return [
+        _show(record, permissions, state, statuses.get(record.person.text("email"), ""))
+        for record, state in zip(records, states, strict=True)
+    ]
 
 
-def _show(record: PersonRecord, permissions: Collection[Permission], email_status: str) -> PersonShown:
+def _show(
+    record: PersonRecord, permissions: Collection[Permission], state: PersonState, email_status: str
+) -> PersonShown:
     person = record.person
     values = person.values() if Permission.VIEW_PRIVATE in permissions else {}
     return PersonShown(
@@ -391,7 +408,7 @@ def _show(record: PersonRecord, permissions: Collection[Permission], email_statu
         first_name=person.text("first_name"),
         last_name=person.text("last_name"),
         attributes={name: list(value) if isinstance(value, tuple) else value for name, value in values.items()},
-        state=_state(record),
+        state=state,
         member_id=record.member_id,
     )
 

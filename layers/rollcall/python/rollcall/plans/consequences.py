@@ -16,6 +16,7 @@ DELETES = "deletes"
 SUSPENDS = "suspends"
 REACTIVATES = "reactivates"
 DECLINED = "declined_before"
+NOT_MEANT = "not_meant"
 
 # In the order in which they are told: what is hardest to take back first.
 WORDS = {
@@ -26,6 +27,7 @@ WORDS = {
     SUSPENDS: "Becomes inactive: not visible, no e-mails",
     REACTIVATES: "Becomes active again",
     DECLINED: "Declined an invitation before, and would be invited again",
+    NOT_MEANT: "Is outside the filter of their source, or has not started yet, and would be invited all the same",
 }
 
 

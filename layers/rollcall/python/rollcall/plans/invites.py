@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from rollcall.exports.model import visible_segments
 from rollcall.files.rows import read_rows
+from rollcall.hubs import store as hubs
 from rollcall.hubs.model import Permission
 from rollcall.invitations import store as invitations
 from rollcall.invitations.model import Invitation, InvitationStatus
@@ -26,13 +27,14 @@ from rollcall.members.projection import derive, single_valued
 from rollcall.people import store as people
 from rollcall.people.merge import DirectoryStatus
 from rollcall.people.model import Address, Barred
-from rollcall.plans.consequences import DECLINED
+from rollcall.plans.consequences import DECLINED, NOT_MEANT
 from rollcall.plans.model import Change, Plan, Result
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import Fault, MalformedError, TransientError
 from rollcall.runtime.ids import digest
 from rollcall.runtime.times import now, to_text
 from rollcall.segments.model import Catalogue
+from rollcall.sources.policy import is_meant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from rollcall.members.model import Slice
     from rollcall.people.model import PersonRecord
     from rollcall.plans.seen import Start
+    from rollcall.sources.policy import Policy
     from rollcall.uploads.model import Upload
 
 BATCH = 100
@@ -91,6 +94,7 @@ def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO, sta
         raise MalformedError([Fault("header", "missing_column", detail)])
     segments = visible_segments(ctx.catalogue, [Permission(permission) for permission in upload.permissions])
     catalogue = Catalogue(ctx.catalogue.roles, tuple(segments))
+    policies = hubs.policies(ctx.hub.hub_id)
     rows = islice(reader, start.skip, None)
     while batch := list(islice(rows, BATCH)):
         keys = [keys_of(cells) for _, cells, _ in batch]
@@ -116,14 +120,20 @@ def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO, sta
             if reason:
                 yield replace(base, outcome=reason, reason=reason, detail=SKIPS[reason])
                 continue
-            yield replace(
-                base, outcome="invite", todo=True, data=_data(ctx, row, parts), warnings=_warnings(known, address_id)
-            )
+            warnings = _warnings(known.invitations.get(address_id), persons, policies, at[:10])
+            yield replace(base, outcome="invite", todo=True, data=_data(ctx, row, parts), warnings=warnings)
 
 
-def _warnings(known: Known, address_id: str) -> tuple[str, ...]:
-    invitation = known.invitations.get(address_id)
-    return (DECLINED,) if invitation and invitation.status is InvitationStatus.DECLINED else ()
+def _warnings(
+    invitation: Invitation | None, persons: Sequence[PersonRecord], policies: Mapping[str, Policy], today: str
+) -> tuple[str, ...]:
+    """Return what the admin should know of a row before it is applied.
+
+    The template leaves out whom no source means, but a row is an admin's own decision: it counts, and they are told.
+    """
+    declined = invitation is not None and invitation.status is InvitationStatus.DECLINED
+    is_outside = bool(persons) and not any(is_meant(record.person, policies, today) for record in persons)
+    return (*((DECLINED,) if declined else ()), *((NOT_MEANT,) if is_outside else ()))
 
 
 def look(ctx: HubContext, address_ids: Sequence[str], refs: Sequence[str]) -> Known:

@@ -119,6 +119,20 @@ class Policy:
         return any(plain(text) in accepted for text in texts)
 
 
+def is_meant(person: Person, policies: Mapping[str, Policy], today: str) -> bool:
+    """Tell whether a person's source means them to be a potential member, and already today.
+
+    Parameters
+    ----------
+    policies
+        By source id. A source that was disconnected keeps nobody out.
+    today
+        ``2026-12-31``.
+    """
+    policy = policies.get(person.source_id)
+    return policy is None or policy.admits(person, today)
+
+
 def read_policy(given: object, place: str) -> Policy:
     """Return a policy from JSON, such as ``{"leave": "deactivate", "eligible": {"Department": ["Sales"]}}``.
 
