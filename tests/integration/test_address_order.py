@@ -88,11 +88,11 @@ def _end(history: Sequence[Telling], order: Sequence[int]) -> Any:
         world.tell(events[place])
     _until_settled(world)
     nobody = {"holders": {}, "erased": False}
-    mine = {key.removeprefix(world.hub.hub_id): item for key, item in world.state().items() if world.hub.hub_id in key}
     state = {
         key: {name: value for name, value in item.items() if name == "sk" or not name.endswith("pk")}
-        for key, item in mine.items()
+        for key, item in world.state().items()
     }
+    assert state
     held = {item["event_id"] for item in _events(world) if item["state"] == EventState.HELD}
     return {key: item for key, item in state.items() if item != nobody | {"sk": "-"}}, held
 
