@@ -53,6 +53,18 @@ HISTORIES: dict[str, list[Telling]] = {
         ("E-2", 3, Kind.ADDED, DESK),
         ("E-1", 4, Kind.UPDATED, DESK),
     ],
+    "left in the line, and the holder moves": [
+        ("E-2", 1, Kind.ADDED, DESK),
+        ("E-3", 2, Kind.ADDED, DESK),
+        ("E-2", 3, Kind.UPDATED, FORMER),
+        ("E-3", 4, Kind.DEACTIVATED, None),
+    ],
+    "stands back from what it had": [
+        ("E-1", 1, Kind.ADDED, DESK),
+        ("E-1", 2, Kind.UPDATED, THIRD),
+        ("E-2", 3, Kind.ADDED, DESK),
+        ("E-1", 4, Kind.UPDATED, DESK),
+    ],
     "left, and somebody new has the same": [
         ("E-1", 1, Kind.ADDED, DESK),
         ("E-1", 2, Kind.DEACTIVATED, None),

@@ -116,6 +116,9 @@ def move_address(known: Known, person: Person, *, is_present: bool) -> Move:
     is_newly_waiting = waits is not None and waits != former
     if former is not None and former != waits:
         reopen.append(former.rank.event_id)
+    if is_newly_waiting and waits is not None:
+        # The event that gave them the address may have been applied long ago: it is held now.
+        reopen.append(waits.rank.event_id)
     return Move(
         # An address is written when somebody lines up there: who gives it up just now must look at the list again.
         changed=tuple(
@@ -169,8 +172,9 @@ def _obstacle(address: Address, known: Known, mine: Holder, source: str) -> Obst
         return _other_member(address, known, mine, source) if is_anchored else None
     is_fixed = is_anchored or holder.is_given
     if holder.person_id == mine.person_id:
-        first = next((one for one in known.queue.get(address.address_id, ()) if one.source_id == source), None)
-        overtaken = first is not None and _is_before(first.rank, mine.rank) and not is_fixed
+        queue = known.queue.get(address.address_id, ())
+        claims = [one.rank for one in queue if one.source_id == source and one.person_id != mine.person_id]
+        overtaken = _is_before(min(claims, default=None), mine.rank) and not is_fixed
         return Obstacle.TAKEN if overtaken else None
     if _is_before(mine.rank, holder.rank) and not is_fixed:
         return None

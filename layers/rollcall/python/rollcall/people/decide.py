@@ -46,7 +46,8 @@ class Known:
     others
         The other addresses that were ever said of the person.
     queue
-        Address id → who waits there, of each source the first; read where the person may have to give it up.
+        Address id → who waits there, of each source the first, and who left and claims it as their last; read where
+        the person may have to give it up.
     """
 
     record: PersonRecord

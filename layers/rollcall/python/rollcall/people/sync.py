@@ -20,11 +20,11 @@ from rollcall.invitations import store as invitations
 from rollcall.members import store as members
 from rollcall.members.projection import single_valued, view
 from rollcall.people import event_log, store
-from rollcall.people.addresses import rank_of
+from rollcall.people.addresses import last_said, rank_of
 from rollcall.people.decide import ERASED, FUTURE, UNSTORABLE, Decision, Known, decide
 from rollcall.people.ending import end_if_due
 from rollcall.people.merge import Said, lift, merge
-from rollcall.people.model import Address, EventState, LoggedEvent, Looking, Outcome, PersonRecord
+from rollcall.people.model import Address, EventState, LoggedEvent, Looking, Outcome, PersonRecord, Waiting
 from rollcall.plans.messages import wake as announce
 from rollcall.privacy.emails import usable_email
 from rollcall.runtime import dynamo
@@ -35,7 +35,7 @@ from rollcall.sources.fetching import Later, look_up
 from rollcall.sources.model import NEEDS_CREDENTIALS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from rollcall.hubs.context import HubContext
     from rollcall.members.model import Hold
@@ -210,10 +210,20 @@ def _look(hub_id: str, event: DirectoryEvent, ctx: HubContext) -> Known:
             addresses.get(name) or Address(name) for name in said if name not in {"", wanted_id, record.address_id}
         ),
         queue={
-            name: store.first_waiting(hub_id, name)
-            for name in (addresses if record.address_id != wanted_id or _is_overtaken(wanted, record, said) else ())
+            name: (*store.first_waiting(hub_id, name), *_claims_of_leavers(ctx, address))
+            for name, address in addresses.items()
+            if record.address_id != wanted_id or _is_overtaken(wanted, record, said)
         },
     )
+
+
+def _claims_of_leavers(ctx: HubContext, address: Address) -> Iterator[Waiting]:
+    """Yield those who left and had the address last, in the form of those who wait: they do not wait in the list."""
+    for former in store.get_persons(ctx.hub.hub_id, list(address.formers)).values():
+        said = said_of(ctx, former.person)
+        if former.address_id is None and last_said(said) == address.address_id:
+            rank = rank_of(address.address_id, said)
+            yield Waiting(address.address_id, former.person.source_id, former.person_id, rank)
 
 
 def said_of(ctx: HubContext, person: Person) -> dict[str, Said]:
