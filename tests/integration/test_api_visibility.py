@@ -206,6 +206,28 @@ def test_viewer_sees_name_and_address_of_a_person_and_no_other_field(world: Worl
     assert ask(world, f"/events/{event.event_id}", "viewer").json["fields"] == FIELDS
 
 
+def test_new_member_and_person_show_private_fields_to_those_who_may_see_them(world: World) -> None:
+    """An event says what it made: labels in place of ids, and nothing private to a viewer."""
+    said = {"Office": "London", "Languages": "French", "Job title": "Lead"}
+    event = world.event("added", 0, Kind.ADDED, fields=FIELDS | {"end_date": "2026-12-31"}, attributes=said)
+    world.tell(event)
+    world.enrol(roles=("mentor",))
+    for item in everything("MEMBERS_TABLE") + everything("PEOPLE_TABLE"):
+        put_entries(record_change("change", None, {**item, "cause": f"event:{event.event_id}"}))
+
+    def made(role: str) -> dict[str, Any]:
+        found = ask(world, f"/events/{event.event_id}", role).json["changes"]
+        return {entry["field"]: entry["new"] for entry in found}
+
+    seen_by_admin, seen_by_viewer = made("admin"), made("viewer")
+    assert seen_by_admin["person"] == {"status": "active", **FIELDS, "end_date": "2026-12-31"}
+    assert seen_by_viewer["person"] == {"status": "active", **FIELDS}
+    member = {"status": "active", "status_reason": "", **FIELDS, "roles": ["Mentor"]}
+    private = {"segments": {"Location": ["London"], "Languages": ["French"]}, "profile": {"Job title": "Lead"}}
+    assert seen_by_admin["member"] == {**member, **private}
+    assert seen_by_viewer["member"] == {**member, "segments": {"Location": ["London"]}}
+
+
 def test_report_of_an_invites_file_is_for_those_who_may_see_as_much_as_the_uploader(world: World) -> None:
     """It repeats the columns of the file, private segments and HRIS values among them."""
     plan = planned(world, UploadKind.INVITES, INVITES, "x@example.com,X,Y,Mentee,London,English,Band 9")

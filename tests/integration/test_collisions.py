@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rollcall.activity.record import record_change
 from rollcall.people import collisions, event_log, store
 from rollcall.people.collisions import Choice
 from rollcall.people.events import Kind
@@ -149,6 +150,11 @@ def test_kept_collision_stays_listed_with_who_kept_it(rehire: World) -> None:
     assert _resolve(rehire, "keep").status == 200
     (shown,) = _call(rehire, "GET", "/collisions", "viewer").json["items"]
     assert shown["kept_by"] == "subject-of-ada"
+    (waits,) = [item for item in everything("PEOPLE_TABLE") if item["sk"].startswith("W#")]
+    (entry,) = record_change("1", {**waits, "kept_by": None, "kept_at": None}, waits)
+    assert (entry.kind, entry.subject) == ("person_collision_kept", rehire.person_id("E-2"))
+    assert (entry.actor, entry.new) == ("subject-of-ada", "kept")
+    assert record_change("2", waits, waits) == []
     assert {key: item for key, item in rehire.state().items() if "W#" not in key} == before
     assert _resolve(rehire, "same_person").status == 200
 

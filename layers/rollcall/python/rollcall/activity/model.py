@@ -31,6 +31,7 @@ class Kind(StrEnum):
     PERSON_DELETED = "person_deleted"
     PERSON_ERASED = "person_erased"
     PERSON_SUPERSEDED = "person_superseded"
+    PERSON_COLLISION_KEPT = "person_collision_kept"
     PERSON_STATUS_CHANGED = "person_status_changed"
     PERSON_NAME_CHANGED = "person_name_changed"
     PERSON_EMAIL_CHANGED = "person_email_changed"
@@ -53,7 +54,8 @@ class Activity:
         ``status``, ``status_reason``, ``roles``, ``kept_roles`` (the last ones, which sync would have taken), ``holds``
         (ids of the plans that hold a removal), ``segment:<segment id>``, ``profile:<name>``, ``email``, ``first_name``,
         ``last_name``; ``invitation`` in a member's timeline; of persons also other core fields, ``attribute:<name>``,
-        ``group:<name>``; ``member`` or ``person`` for one that is new or erased.
+        ``group:<name>``, ``collision`` (an admin said that it stays); ``member`` or ``person`` for one that is new or
+        erased.
     old, new
         Ids of roles and options, else text; ``None`` where there was or is nothing.
     cause

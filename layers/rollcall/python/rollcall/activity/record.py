@@ -34,7 +34,8 @@ def record_change(change_id: str, old: Item | None, new: Item | None) -> list[Ac
     Returns
     -------
     list[Activity]
-        Nothing for address items, for items that are gone, and where nothing that is shown differs.
+        Of an address item only that an admin kept a collision there. Nothing for items that are gone, and where nothing
+        that is shown differs.
     """
     if new is None:
         return []
@@ -44,6 +45,8 @@ def record_change(change_id: str, old: Item | None, new: Item | None) -> list[Ac
             differences = list(_member(old, new))
         case "P":
             differences = list(_person(old, new))
+        case "A":
+            return _kept(hub_id, change_id, old or {}, new)
         case _:
             return []
     cause = str(new["cause"])
@@ -61,6 +64,27 @@ def record_change(change_id: str, old: Item | None, new: Item | None) -> list[Ac
             at=str(new["changed_at"]),
         )
         for what, name, before, after in differences
+    ]
+
+
+def _kept(hub_id: str, change_id: str, old: Item, new: Item) -> list[Activity]:
+    """Return the entry of the person who goes on waiting for an address, since an admin said so."""
+    if not new.get("kept_at") or new["kept_at"] == old.get("kept_at"):
+        return []
+    person_id = str(new["person_id"])
+    return [
+        Activity(
+            hub_id=hub_id,
+            subject=person_id,
+            activity_id=digest(change_id, "collision"),
+            kind=Kind.PERSON_COLLISION_KEPT,
+            field="collision",
+            old=None,
+            new="kept",
+            cause=f"collision:{person_id}",
+            actor=str(new["kept_by"]),
+            at=str(new["kept_at"]),
+        )
     ]
 
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 SEGMENT = "segment:"
 PUBLIC_FIELDS = ("status", "status_reason", "email", "first_name", "last_name")
 # The others are HRIS values: profile fields, attributes, groups, and core fields such as the end date.
-_SEEN_BY_ALL = frozenset({*PUBLIC_FIELDS, "roles", "kept_roles", "holds", "member", "person", "invitation"})
+_SEEN_BY_ALL = frozenset(
+    {*PUBLIC_FIELDS, "roles", "kept_roles", "holds", "member", "person", "collision", "invitation"}
+)
 _DELETIONS = frozenset({Kind.MEMBER_DELETED, Kind.PERSON_DELETED, Kind.PERSON_ERASED})
 
 
@@ -74,7 +76,7 @@ def show_activity(entry: Activity, catalogue: Catalogue, permissions: Collection
         labels = {role.role_id: role.label for role in catalogue.roles}
         old, new = _named(old, labels), _named(new, labels)
     elif isinstance(new, dict):
-        new = {name: new[name] for name in PUBLIC_FIELDS if name in new}
+        new = _show_new(new, catalogue, permissions)
     return ActivityShown(
         activity_id=entry.activity_id,
         subject=entry.subject,
@@ -86,6 +88,23 @@ def show_activity(entry: Activity, catalogue: Catalogue, permissions: Collection
         actor=entry.actor,
         at=entry.at,
     )
+
+
+def _show_new(new: dict[str, Any], catalogue: Catalogue, permissions: Collection[Permission]) -> dict[str, Any]:
+    """Return what a new member or person was made of, as far as it is theirs to see."""
+    is_member = "roles" in new
+    sees_private = Permission.VIEW_PRIVATE in permissions
+    shown = {name: value for name, value in new.items() if name in PUBLIC_FIELDS or (sees_private and not is_member)}
+    if not is_member:
+        return shown
+    shown["roles"] = _named(new["roles"], {role.role_id: role.label for role in catalogue.roles})
+    segments = {segment.segment_id: segment for segment in visible_segments(catalogue, permissions)}
+    shown["segments"] = {
+        segments[name].name: _named(given, {one.option_id: one.label for one in segments[name].options})
+        for name, given in new["segments"].items()
+        if name in segments
+    }
+    return shown | ({"profile": new["profile"]} if sees_private else {})
 
 
 def _named(value: object, labels: dict[str, str]) -> list[str]:
