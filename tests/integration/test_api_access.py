@@ -26,6 +26,8 @@ IDS = {
     "upload_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV",
     "export_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV",
     "secret_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+    "erasure_id": "0" * 32,
+    "replay_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV",
     "token": "token",
 }
 

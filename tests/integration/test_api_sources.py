@@ -337,7 +337,7 @@ def test_failure_that_others_met_is_shown(aws: None) -> None:
     health.note_failure(source.hub_id, source.source_id, NOW, "needs_credentials")
     shown = source.call("GET", "").json["health"]
     assert (shown["needs_credentials"], shown["last_failure_code"]) == (True, "needs_credentials")
-    given = {"credentials": {"company_domain": "harbour", "api_key": "k"}}
+    given = {"credentials": {"company_domain": "harbour", "api_key": "0a1b2c3d4e5f" * 3}}
     assert not source.call("PUT", "", given).json["health"]["needs_credentials"]
 
 
