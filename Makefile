@@ -35,7 +35,7 @@ demo: up ## the main job as a story, on the stack (starts it)
 test: setup lint ## lint, types, import rules and every test that needs no other tools; starts the stack for the flows
 	@$(PYTEST) $(WORKERS) tests/unit tests/property tests/contract tests/template tests/integration tests/faults
 	@$(RUN) tools/stack.py up
-	@$(PYTEST) tests/e2e
+	@$(PYTEST) --timeout 900 tests/e2e
 
 test-long: up ## long runs: the whole fault matrix, twenty times the examples
 	@ROLLCALL_LONG=1 $(PYTEST) $(WORKERS) --timeout 3600 -m "long or not long" tests/property tests/faults tests/unit

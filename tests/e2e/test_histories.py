@@ -49,6 +49,7 @@ class Size:
     seconds: float
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_500_events_shuffled_repeated_and_forged_leave_what_the_ordered_ones_leave(
     stack: dict[str, Any], aws_client: Callable[[str], Any], figure: Callable[[str], None]

@@ -59,7 +59,8 @@ def bamboohr_event(url: str, person: str, kind: str = "employee.updated") -> Non
     assert httpx.post(url, content=body, headers=sign_bamboohr(body, at), timeout=SECONDS).status_code == 200
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.long
+@pytest.mark.timeout(900)
 def test_every_event_ends_applied_or_visibly_failed_with_a_cause(api: HubApi, vendor: VendorServer) -> None:
     """With every fifth answer a fault, all who are known are there in the end, and who is not is named with a cause."""
     run = uuid.uuid4().hex[:8]
@@ -96,7 +97,7 @@ def test_every_event_ends_applied_or_visibly_failed_with_a_cause(api: HubApi, ve
     print(f"{len(events)} events, {len(vendor.asked)} questions, {vendor.faulty} of them a fault: {took:.0f} s")
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 def test_credentials_that_come_later_make_good_what_waited(
     api: HubApi, vendor: VendorServer, stack: dict[str, Any], aws_client: Callable[[str], Any]
 ) -> None:
