@@ -122,7 +122,7 @@ def everything_stored() -> str:
         ("merge", "Employee.changed.json", (200, {"accepted": 1, "ignored": 0})),
         ("bamboohr", "employee_with_fields.updated.json", (200, {"accepted": 2, "ignored": 0})),
         ("bamboohr", "employee_with_fields.updated.form.txt", (200, {"accepted": 2, "ignored": 0})),
-        ("bamboohr", "employee.updated.json", (200, {"accepted": 0, "ignored": 1})),
+        ("bamboohr", "employee.updated.json", (200, {"accepted": 1, "ignored": 0})),
         ("finch", "individual.deleted.json", (200, {"accepted": 1, "ignored": 0})),
         ("okta", "user.lifecycle.deactivate.json", (204, None)),
     ],
