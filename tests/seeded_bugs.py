@@ -404,9 +404,9 @@ def _marked_first(hub_id: str, event: DirectoryEvent) -> Outcome:
     return _apply(hub_id, event)
 
 
-def _any_round(hub_id: str, event_id: str, outcome: Outcome, at: Any, seen_round: int = 0) -> bool:
+def _any_round(hub_id: str, event_id: str, outcome: Outcome, at: Any, seen_round: int = 0, **named: Any) -> bool:
     logged = event_log.get_event(hub_id, event_id)
-    return _settle(hub_id, event_id, outcome, at, logged.round if logged else seen_round)
+    return _settle(hub_id, event_id, outcome, at, logged.round if logged else seen_round, **named)
 
 
 def _without_condition(table: str, part: str = "") -> Plant:
@@ -504,7 +504,7 @@ STORE_BUGS: dict[str, Bug] = {
     ),
     "invitation_of_a_leaver_stays": Bug(
         "Somebody who left can still accept.",
-        _patched(deciding, "_invitation", lambda *_: None),
+        _patched(deciding, "_invitation", lambda *_, **__: None),
         leaver_is_not_invited,
     ),
 }
