@@ -37,7 +37,8 @@ HUB = Hub(hub_id="", name="Harbour", salt="0" * 32, removal_guard=RemovalGuard(p
 
 # Left out of the comparison, beside revisions, causes and times of ours (``World.state``):
 #   events' ids in stamps: a repetition under another id of its own says the same at the same time;
-#   ``kept_roles``: which role a member had last depends on what came last; nobody loses one here.
+#   ``kept_roles``: which role a member had last depends on what came last; nobody loses one here;
+#   addresses that nobody holds: an address that was newer than the first one told never had to be let go.
 Event = dict[str, Any]
 
 
@@ -206,7 +207,11 @@ def _forge(source: StandardSource, history: list[Event], count: int) -> int:
 def _state(world: World) -> dict[str, Any]:
     """Return people, addresses and members of the hub without what depends on the order for a reason."""
     state: dict[str, Any] = json.loads(json.dumps(world.state()), object_hook=_without_kept_roles)
-    return {key: _without_event_ids(item) for key, item in state.items()}
+    return {
+        key: _without_event_ids(item)
+        for key, item in state.items()
+        if not key.startswith("#A#") or item["holders"] or item["erased"]
+    }
 
 
 def _without_kept_roles(item: dict[str, Any]) -> dict[str, Any]:
