@@ -112,10 +112,10 @@ def make_key(hub_id: str, kind: UploadKind, upload_id: str, filename: str) -> st
 
 def read_key(key: str) -> UploadKey | None:
     """Return what a key says, decoded already, or nothing if it has not the form of one."""
-    parts = key.split("/", 4)
-    if len(parts) != 5 or parts[0] != "uploads" or not is_ulid(parts[1]) or not is_ulid(parts[3]):  # noqa: PLR2004
-        return None
-    return UploadKey(hub_id=parts[1], kind=parts[2], upload_id=parts[3])
+    match key.split("/", 4):
+        case ["uploads", hub_id, kind, upload_id, _] if is_ulid(hub_id) and is_ulid(upload_id):
+            return UploadKey(hub_id=hub_id, kind=kind, upload_id=upload_id)
+    return None
 
 
 def safe_filename(text: str) -> str:
