@@ -24,6 +24,12 @@ SAMPLE = [
     ("member", "event_office", "plan_edit"),
     ("member", "event_office", "publish"),
     ("member", "patch_hobby", "patch_city"),
+    ("member", "erase", "event_office"),
+    ("left", "plan_activate", "event_office"),
+    ("suspended", "event_left", "plan_activate"),
+    ("deleted", "restore", "event_office"),
+    ("held", "release", "event_returned"),
+    ("colliding", "same_person", "event_returned"),
     ("invited", "accept", "event_office"),
     ("invited", "event_left", "accept"),
     ("invited", "accept", "publish"),
@@ -63,8 +69,13 @@ def test_writers_that_meet_change_different_things() -> None:
             assert is_seen or (base, name) in MEET_ONLY, f"{name} in {base}"
 
 
-# Where nobody is a member yet new rules change nobody, and one who is invited is not invited twice.
-MEET_ONLY = {("invited", "publish"), ("invited", "add_option"), ("invited", "invite_again")}
+# Where nobody is a member yet, or any more, new rules change nobody; and one who is invited is not invited twice.
+MEET_ONLY = {
+    ("invited", "publish"),
+    ("invited", "add_option"),
+    ("invited", "invite_again"),
+    ("deleted", "publish"),
+}
 
 LOST = [
     (members, "member", "patch_hobby", "patch_city"),

@@ -114,7 +114,7 @@ def _workload(world: World, chance: random.Random, steps: int) -> None:
             assert {entry.cause.partition(":")[0] for entry in new} <= {"event", "admin", "plan", "catalogue"}, where
             changes += before != after
             before = after
-        assert changes >= steps // 5
+        assert changes >= steps // 10
 
 
 def _entries(world: World) -> list[Activity]:

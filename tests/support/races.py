@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from rollcall.api.etags import retry
+from rollcall.guard.showing import show
 from rollcall.hubs import context
-from rollcall.hubs.model import Admin
+from rollcall.hubs import store as hubs
+from rollcall.hubs.model import Admin, RemovalGuard
 from rollcall.invitations import api as invitations_api
 from rollcall.invitations import links
 from rollcall.invitations import store as invitations
@@ -22,13 +24,20 @@ from rollcall.invitations.model import Invitation, InvitationStatus
 from rollcall.members import api as members_api
 from rollcall.members import recompute
 from rollcall.members import store as members
-from rollcall.members.edits import ColumnEdit
+from rollcall.members.edits import ColumnEdit, newest_deactivation
 from rollcall.members.model import Change as MemberChange
 from rollcall.members.model import Member
+from rollcall.people import collisions
+from rollcall.people.collisions import Choice
 from rollcall.people.events import Kind
 from rollcall.people.sync import apply_event
-from rollcall.plans import invites, member_edits
+from rollcall.plans import applying, held_removals, invites, member_edits
+from rollcall.plans import store as plans
 from rollcall.plans.model import Change, Plan, PlanKind, PlanState
+from rollcall.plans.pointers import PLANNING
+from rollcall.privacy.erase import erase
+from rollcall.privacy.model import Cause, Subject
+from rollcall.privacy.restore import restore_member
 from rollcall.runtime import clients, dynamo
 from rollcall.runtime.errors import RollcallError, TransientError
 from rollcall.runtime.ids import SHARDS
@@ -162,7 +171,9 @@ def edits_of(*edits: ColumnEdit, plan_id: str) -> Writer:
         member = members.get_member(world.hub.hub_id, member_id(world))
         if member is not None:
             base = Change(1, "unchanged", kind="member", subject=member.member_id, id="00001-0001")
-            planned[world.hub.hub_id] = member_edits.planned(base, member, edits, (), is_admin=False)
+            newest = newest_deactivation(member)
+            seen = tuple(replace(edit, seen=newest) if edit.column == "status" else edit for edit in edits)
+            planned[world.hub.hub_id] = member_edits.planned(base, member, seen, (), is_admin=False)
 
     def run(world: World) -> bool:
         ctx, plan = context.load(world.hub.hub_id), _plan(world, PlanKind.MEMBER_EDITS, plan_id)
@@ -265,6 +276,69 @@ def _somebody_else(world: World) -> DirectoryEvent:
     return world.event("else", 9, Kind.ADDED, "E-2", fields={"email": MAYA["email"], "first_name": "Mika"})
 
 
+def _erase_now(world: World) -> None:
+    subject = Subject(members=frozenset([member_id(world)]))
+    erase(world.hub.hub_id, context.load(world.hub.hub_id).key, "e" * 32, subject, cause=Cause.REQUEST)
+
+
+def _left(world: World) -> None:
+    _member(world)
+    world.tell(world.event("was-left", 4, Kind.DEACTIVATED))
+
+
+def _suspended(world: World) -> None:
+    _member(world)
+    writer = edits_of(ColumnEdit("status", ("active",), ("inactive",)), plan_id="plan-suspended")
+    writer.prepare(world)
+    assert writer.run(world)
+
+
+def _deleted(world: World) -> None:
+    _member(world)
+    world.tell(world.event("was-deleted", 4, Kind.DELETED))
+
+
+def _restore(world: World) -> bool:
+    return _told(lambda: restore_member(world.hub.hub_id, member_id(world), "subject-of-ada"))
+
+
+def _held(world: World) -> None:
+    """Let the guard hold that Maya left, and look at the plan."""
+    hubs.update_hub(replace(world.hub, removal_guard=RemovalGuard(0, 0)), seen=world.hub.version)
+    _left(world)
+    plan = show(_held_plan(world))
+    applying.handle_pointer({"hub_id": plan.hub_id, "plan_id": plan.plan_id, "part": PLANNING})
+
+
+def _held_plan(world: World) -> Plan:
+    (plan,) = plans.list_plans(world.hub.hub_id, limit=2)[0]
+    return plan
+
+
+def _release(world: World) -> bool:
+    plan = replace(_held_plan(world), approved_by="subject-of-ada")
+    (change,) = applying.changes(plan.hub_id, plan.plan_id, limit=2)[0]
+    return held_removals.apply_change(context.load(plan.hub_id), plan, change).outcome == "applied"
+
+
+def _colliding(world: World) -> None:
+    """Maya left, and somebody with a new id has her address and waits."""
+    _left(world)
+    world.tell(_newcomer(world))
+
+
+def _newcomer(world: World) -> DirectoryEvent:
+    return world.event("newcomer", 5, Kind.ADDED, "E-2", fields=MAYA, attributes={"Office": "Toronto"})
+
+
+def _resolve(choice: Choice) -> Writer:
+    def run(world: World) -> bool:
+        ctx = context.load(world.hub.hub_id)
+        return _told(lambda: collisions.resolve(ctx, world.person_id("E-2"), choice, _admin(world)))
+
+    return Writer(run, event=_newcomer)
+
+
 EVENTS = {
     "event_office": _event(lambda world: world.event("office", 5, attributes={"Office": "Toronto"})),
     "event_title": _event(lambda world: world.event("title", 6, attributes={"Job title": "Lead"})),
@@ -274,18 +348,80 @@ EVENTS = {
     "event_other_source": _event(_other_person),
     "event_wants_address": _event(_somebody_else),
 }
+RETURNED = {"event_returned": _event(lambda world: world.event("returned", 10, Kind.REACTIVATED))}
 RULE_CHANGES = {"publish": Writer(_publish), "add_option": Writer(_add_option)}
+ERASE = {"erase": Writer(_erase_now)}
+PATCHES = {
+    "patch_roles": _patch(roles=["Mentor"]),
+    "patch_hobby": _patch(profile={"Hobby": "Sailing"}),
+    "patch_city": _patch(profile={"City": "Oslo"}),
+}
+
+
+def _of(writers: dict[str, Writer], *names: str) -> dict[str, Writer]:
+    return {name: writers[name] for name in names}
+
+
+def _to_active(plan_id: str) -> dict[str, Writer]:
+    return {"plan_activate": edits_of(ColumnEdit("status", ("inactive",), ("active",)), plan_id=plan_id)}
+
+
 BASES: dict[str, tuple[Callable[[World], None], dict[str, Writer]]] = {
     "member": (
         _member,
         EVENTS
         | RULE_CHANGES
+        | PATCHES
+        | ERASE
         | {
-            "patch_roles": _patch(roles=["Mentor"]),
-            "patch_hobby": _patch(profile={"Hobby": "Sailing"}),
-            "patch_city": _patch(profile={"City": "Oslo"}),
             "plan_edit": edits_of(ColumnEdit("profile:Pronouns", (), ("she",)), plan_id="plan-edit"),
             "plan_suspend": edits_of(ColumnEdit("status", ("active",), ("inactive",)), plan_id="plan-suspend"),
+        },
+    ),
+    "left": (
+        _left,
+        _of(EVENTS, "event_office", "event_deleted", "event_wants_address")
+        | RETURNED
+        | _of(RULE_CHANGES, "publish")
+        | _of(PATCHES, "patch_hobby")
+        | ERASE
+        | _to_active("plan-back"),
+    ),
+    "suspended": (
+        _suspended,
+        _of(EVENTS, "event_office", "event_left", "event_deleted")
+        | _of(RULE_CHANGES, "publish")
+        | _of(PATCHES, "patch_hobby")
+        | ERASE
+        | _to_active("plan-lift"),
+    ),
+    "deleted": (
+        _deleted,
+        _of(EVENTS, "event_office", "event_other_source", "event_wants_address")
+        | _of(RULE_CHANGES, "publish")
+        | ERASE
+        | {"restore": Writer(_restore)},
+    ),
+    "held": (
+        _held,
+        _of(EVENTS, "event_office", "event_deleted", "event_wants_address")
+        | RETURNED
+        | _of(RULE_CHANGES, "publish")
+        | _of(PATCHES, "patch_hobby")
+        | ERASE
+        | {"release": Writer(_release)},
+    ),
+    "colliding": (
+        _colliding,
+        _of(EVENTS, "event_office", "event_deleted")
+        | RETURNED
+        | _of(RULE_CHANGES, "publish")
+        | _of(PATCHES, "patch_hobby")
+        | ERASE
+        | {
+            "same_person": _resolve(Choice.SAME_PERSON),
+            "give_address": _resolve(Choice.GIVE_ADDRESS),
+            "keep_address": _resolve(Choice.KEEP),
         },
     ),
     "invited": (
@@ -413,7 +549,8 @@ def _plain(world: World) -> dict[str, Any]:
     """Return the end state without times of ours, and what became of the events."""
     found = world.state()
     for item in found.values():
-        item["suspended"] = bool(item.get("suspended"))
+        for name in ("suspended", "restored"):
+            item[name] = bool(item.get(name))
         for name in ("waiting", "expires_at", "due_sk"):
             item.pop(name, None)
     return found | {"held": sorted(item["event_id"] for item in everything("EVENTS_TABLE") if item["state"] == "held")}
