@@ -549,7 +549,7 @@ def _plain(world: World) -> dict[str, Any]:
     """Return the end state without times of ours, and what became of the events."""
     found = world.state()
     for item in found.values():
-        for name in ("suspended", "restored"):
+        for name in ("suspended", "restored", "kept_at"):
             item[name] = bool(item.get(name))
         for name in ("waiting", "expires_at", "due_sk"):
             item.pop(name, None)

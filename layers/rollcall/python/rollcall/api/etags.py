@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import random
-import time
 from typing import TYPE_CHECKING, TypeVar
 
 from rollcall.runtime.errors import ConflictError, PreconditionError
+from rollcall.runtime.tries import tries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     Changed = TypeVar("Changed")
-
-TRIES = 5
 
 
 class StaleError(PreconditionError):
@@ -40,7 +37,7 @@ def check(headers: Mapping[str, str], version: int) -> None:
 
 
 def retry(change: Callable[[], Changed]) -> Changed:
-    """Make a change that reads, computes and writes; again if somebody was faster, up to five times.
+    """Make a change that reads, computes and writes; again, a few times, if somebody was faster.
 
     Raises
     ------
@@ -49,9 +46,7 @@ def retry(change: Callable[[], Changed]) -> Changed:
     ConflictError
         If others were faster every time.
     """
-    for attempt in range(TRIES):
-        if attempt:
-            time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
+    for _ in tries():
         try:
             return change()
         except StaleError:

@@ -10,8 +10,6 @@ more.
 
 from __future__ import annotations
 
-import random
-import time
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -30,14 +28,13 @@ from rollcall.runtime import dynamo
 from rollcall.runtime.errors import NotFoundError, TransientError
 from rollcall.runtime.observability import log
 from rollcall.runtime.times import now, to_text
+from rollcall.runtime.tries import tries
 
 if TYPE_CHECKING:
     from rollcall.hubs.context import HubContext
     from rollcall.hubs.model import Hub
     from rollcall.invitations.model import Invitation
     from rollcall.people.model import Address, PersonRecord
-
-TRIES = 6
 
 
 class PageState(StrEnum):
@@ -132,8 +129,7 @@ def accept(token: str) -> Page:
         If AWS or other workers got in the way too often; it may or may not have been done, and may be tried again.
     """
     tried = False
-    for attempt in range(TRIES):
-        _wait(attempt)
+    for _ in tries():
         found = _find(token)
         if found is None:
             return _VOID
@@ -168,8 +164,7 @@ def decline(token: str) -> Page:
     TransientError
         If AWS or other workers got in the way too often.
     """
-    for attempt in range(TRIES):
-        _wait(attempt)
+    for _ in tries():
         found = _find(token)
         if found is None:
             return _VOID
@@ -299,8 +294,3 @@ def _new_member(found: _Found, address: Address, member_id: str, joined: list[Pe
 
 def _change(found: _Found, at: str) -> Change:
     return Change(f"accept:{found.invitation.address_id}", "member", at)
-
-
-def _wait(attempt: int) -> None:
-    if attempt:
-        time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret

@@ -5,8 +5,6 @@ Every write is conditional, so that it may be repeated and come in any order (re
 
 from __future__ import annotations
 
-import random
-import time
 import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -29,6 +27,7 @@ from rollcall.runtime import dynamo
 from rollcall.runtime.errors import TransientError
 from rollcall.runtime.ids import shard_of
 from rollcall.runtime.times import to_text
+from rollcall.runtime.tries import tries
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 TABLE = "MAIL_TABLE"
 PEOPLE = "PEOPLE_TABLE"
 HUBS = "HUBS_TABLE"
-_CLAIM_TRIES = 5
 # One item, two bars: left or erased (``barred``), and bounced or complained (``suppressed``).
 _MAY_BE_WRITTEN_TO = (
     "(attribute_not_exists(#barred) OR #barred = :none) AND (attribute_not_exists(#suppressed) OR #suppressed = :none)"
@@ -107,7 +105,8 @@ def claim(mail: Mail, now: datetime) -> Mail | ClaimRefusal:
         mail, state=State.SENDING, attempt=mail.attempt + 1, lease=now + LEASE, claim_id=claim_id, sweep_at=None
     )
     actions, meanings = _claim_actions(mail, claimed, now)
-    for attempt in range(_CLAIM_TRIES):
+    # Mails of one hub check the same hub item, so that their transactions can get into each other's way.
+    for _ in tries():
         try:
             dynamo.write(actions)
         except dynamo.ConditionFailedError as exc:
@@ -116,12 +115,8 @@ def claim(mail: Mail, now: datetime) -> Mail | ClaimRefusal:
                 return claimed
             return meanings[exc.failed[0]]
         except TransientError:
-            # Mails of one hub check the same hub item, so that their transactions can get into each other's way.
-            if attempt == _CLAIM_TRIES - 1:
-                raise
-            time.sleep(random.uniform(0.02, 0.1) * 2**attempt)  # noqa: S311 - jitter
-        else:
-            return claimed
+            continue
+        return claimed
     raise TransientError
 
 

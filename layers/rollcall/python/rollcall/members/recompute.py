@@ -6,8 +6,6 @@ the meantime, the member is computed once more.
 
 from __future__ import annotations
 
-import random
-import time
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -19,6 +17,7 @@ from rollcall.people import store as people
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import TooLargeToStoreError, TransientError
 from rollcall.runtime.observability import log
+from rollcall.runtime.tries import tries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from rollcall.people.model import PersonRecord
 
 BATCH = 100
-TRIES = 6
 
 
 def recomputed(ctx: HubContext, member: Member, records: Mapping[str, PersonRecord]) -> Member:
@@ -64,9 +62,8 @@ def recompute_member(ctx: HubContext, member_id: str, change: Change) -> bool:
     """
     hub_id = ctx.hub.hub_id
     is_written = False
-    for attempt in range(TRIES):
-        if attempt:
-            time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
+    for number in tries():
+        if number:
             ctx = context.load(hub_id)
         member = store.get_member(hub_id, member_id)
         if member is None:

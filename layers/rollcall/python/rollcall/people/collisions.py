@@ -7,8 +7,6 @@ in any more (``Person.superseded_by``).
 
 from __future__ import annotations
 
-import random
-import time
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -31,12 +29,11 @@ from rollcall.runtime import dynamo, lists
 from rollcall.runtime.errors import ForbiddenError, RefusedError, TransientError
 from rollcall.runtime.observability import describe, log
 from rollcall.runtime.times import now, to_text
+from rollcall.runtime.tries import tries
 
 if TYPE_CHECKING:
     from rollcall.hubs.context import HubContext
     from rollcall.hubs.model import Admin
-
-TRIES = 6
 
 
 class Kind(StrEnum):
@@ -129,9 +126,8 @@ def resolve(ctx: HubContext, person_id: str, choice: Choice, admin: Admin) -> No
         If AWS or other workers got in the way too often.
     """
     hub_id = ctx.hub.hub_id
-    for attempt in range(TRIES):
-        if attempt:
-            time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
+    for number in tries():
+        if number:
             ctx = context.load(hub_id)
         record = store.get_person(hub_id, person_id)
         if record is None or record.waits is None:

@@ -8,8 +8,6 @@ member was computed from old rules, and the event is applied once more with the 
 from __future__ import annotations
 
 import math
-import random
-import time
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -31,6 +29,7 @@ from rollcall.runtime import dynamo
 from rollcall.runtime.errors import NotFoundError, RollcallError, TooLargeToStoreError, TransientError, UnstorableError
 from rollcall.runtime.observability import describe, log
 from rollcall.runtime.times import from_text, now, to_text
+from rollcall.runtime.tries import tries
 from rollcall.sources.fetching import Later, look_up
 from rollcall.sources.model import NEEDS_CREDENTIALS
 
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from rollcall.people.merge import Person
     from rollcall.people.model import LoggedEvent
 
-TRIES = 6
 FAR_FUTURE = timedelta(hours=24)
 
 
@@ -125,7 +123,7 @@ def _to_apply(hub_id: str, logged: LoggedEvent, look_until: float) -> DirectoryE
 
 def _settle(hub_id: str, logged: LoggedEvent, outcome: Outcome) -> None:
     """Settle the event; where a replay counts it, others write the same counts, so it is tried some times."""
-    for attempt in range(TRIES):
+    for _ in tries():
         try:
             event_log.settle_event(
                 hub_id,
@@ -137,18 +135,16 @@ def _settle(hub_id: str, logged: LoggedEvent, outcome: Outcome) -> None:
                 counts_for=logged.counts_for,
             )
         except TransientError:
-            if attempt == TRIES - 1 or not logged.counts_for:
+            if not logged.counts_for:
                 raise
-            time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
         else:
             return
+    raise TransientError
 
 
 def _apply(hub_id: str, event: DirectoryEvent) -> Outcome:
     first: Outcome | None = None
-    for attempt in range(TRIES):
-        if attempt:
-            time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
+    for _ in tries():
         try:
             ctx = context.load(hub_id)
         except NotFoundError:

@@ -6,8 +6,6 @@ effect. Rejecting needs no write to anybody; what is not approved stays held.
 
 from __future__ import annotations
 
-import random
-import time
 from dataclasses import asdict, replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -29,6 +27,7 @@ from rollcall.plans.model import Change, Edit, Plan, Result
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import TransientError
 from rollcall.runtime.times import now, to_text
+from rollcall.runtime.tries import tries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from rollcall.plans.seen import Start
 
 BATCH = 100
-TRIES = 6
 # So many other members say what is usual in the hub.
 SAMPLE = 1000
 IN_COMMON = "in_common"
@@ -163,9 +161,7 @@ def rewrite(
     """
     hub_id = ctx.hub.hub_id
     mark = f"{plan.plan_id}:{change.id}"
-    for attempt in range(TRIES):
-        if attempt:
-            time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
+    for _ in tries():
         member = members.get_member(hub_id, change.subject)
         if member is not None and mark in member.recent_changes:
             return Result(done)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +12,7 @@ from rollcall.plans.model import Change, Edit, Plan, Result
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import TransientError
 from rollcall.runtime.times import now, to_text
+from rollcall.runtime.tries import tries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,9 +74,7 @@ def apply_undo(ctx: HubContext, plan: Plan, change: Change) -> Result:
         return replace(result, outcome="reversed") if result.outcome == "invited" else result
     hub_id = ctx.hub.hub_id
     mark = f"undo:{plan.plan_id}"
-    for attempt in range(invites.TRIES):
-        if attempt:
-            time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
+    for _ in tries():
         held = invitations.get_invitation(hub_id, change.subject)
         if held is not None and held.revoked_by == mark:
             return Result("reversed")

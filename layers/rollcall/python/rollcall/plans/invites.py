@@ -6,8 +6,6 @@ follows the directory; only what the row adds to that is.
 
 from __future__ import annotations
 
-import random
-import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import islice
@@ -33,6 +31,7 @@ from rollcall.runtime import dynamo
 from rollcall.runtime.errors import Fault, MalformedError, TransientError
 from rollcall.runtime.ids import digest
 from rollcall.runtime.times import now, to_text
+from rollcall.runtime.tries import tries
 from rollcall.segments.model import Catalogue
 from rollcall.sources.policy import is_meant
 
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
     from rollcall.uploads.model import Upload
 
 BATCH = 100
-TRIES = 6
 SKIPS = {
     "already_member": "This person is a member already.",
     "already_invited": "This person has an open invitation.",
@@ -215,9 +213,7 @@ def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:
         If others wrote the invitation or the address too often in these moments.
     """
     hub_id = plan.hub_id
-    for attempt in range(TRIES):
-        if attempt:
-            time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
+    for _ in tries():
         at = now()
         held = invitations.get_invitation(hub_id, change.subject)
         if held is not None and held.plan_id == plan.plan_id:

@@ -7,8 +7,6 @@ the members of the time of planning; the tail parts look for members that came s
 from __future__ import annotations
 
 import json
-import random
-import time
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO
@@ -40,6 +38,7 @@ from rollcall.runtime import dynamo
 from rollcall.runtime.errors import Fault, MalformedError, RefusedError, TooLargeToStoreError, TransientError
 from rollcall.runtime.ids import SHARDS, new_id
 from rollcall.runtime.times import now, to_text
+from rollcall.runtime.tries import tries
 from rollcall.segments import store as segments
 from rollcall.segments.model import Visibility
 from rollcall.segments.options import MAX_OPTIONS
@@ -57,7 +56,6 @@ if TYPE_CHECKING:
     from rollcall.uploads.model import Upload
 
 BATCH = 100
-TRIES = 6
 TAIL_PARTS = SHARDS
 _MOST = f"A segment has at most {MAX_OPTIONS:,}."
 
@@ -230,8 +228,7 @@ def begin(ctx: HubContext, plan: Plan) -> None:
     """
     hub_id = plan.hub_id
     proposal = _stored(plan)
-    for attempt in range(TRIES):
-        _wait(attempt)
+    for _ in tries():
         now_published = mapping.published(hub_id)
         if now_published and now_published["plan_id"] == plan.plan_id:
             return
@@ -274,8 +271,3 @@ def recompute_shard(ctx: HubContext, plan: Plan, shard: int) -> None:
 
 def _change(plan: Plan) -> MemberChange:
     return MemberChange(f"plan:{plan.plan_id}", plan.approved_by, to_text(now()))
-
-
-def _wait(attempt: int) -> None:
-    if attempt:
-        time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret

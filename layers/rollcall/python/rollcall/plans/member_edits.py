@@ -7,8 +7,6 @@ meanwhile is a conflict and is shown with both values. An empty cell is no edit;
 from __future__ import annotations
 
 import difflib
-import random
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +33,7 @@ from rollcall.plans.model import Change, Edit, Plan, Result
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import Fault, TooLargeToStoreError, TransientError
 from rollcall.runtime.times import now, to_text
+from rollcall.runtime.tries import tries
 from rollcall.segments.model import normalise
 
 if TYPE_CHECKING:
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from rollcall.segments.model import Catalogue
 
 CLEAR = "(clear)"
-TRIES = 6
 _STATUSES = (str(Status.ACTIVE), str(Status.INACTIVE))
 _EDITED_SINCE = "Changed in the hub since the plan was made, so not overwritten."
 _BESIDE = "the directory owns this; what you write is kept by hand beside it, and stays when the directory moves."
@@ -270,9 +268,7 @@ def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:
     hub_id = ctx.hub.hub_id
     edits = [_from_json(edit) for edit in change.data["edits"]]
     mark = f"{plan.plan_id}:{change.id}"
-    for attempt in range(TRIES):
-        if attempt:
-            time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
+    for _ in tries():
         member = members.get_member(hub_id, change.subject)
         if member is None or view(member, ctx.hub, single_valued(ctx.catalogue)).status is Status.DELETED:
             return Result("deleted", "deleted", "This member was deleted; a plan does not bring them back.")

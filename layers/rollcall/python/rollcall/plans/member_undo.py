@@ -5,8 +5,6 @@ What the directory says follows the directory, before and after: only what admin
 
 from __future__ import annotations
 
-import random
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +16,12 @@ from rollcall.members.model import Change as MemberChange
 from rollcall.members.projection import single_valued, view
 from rollcall.plans import new_members
 from rollcall.plans.consequences import of_edits
-from rollcall.plans.member_edits import TRIES, in_labels
+from rollcall.plans.member_edits import in_labels
 from rollcall.plans.model import Change, Plan, Result
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import TooLargeToStoreError, TransientError
 from rollcall.runtime.times import now, to_text
+from rollcall.runtime.tries import tries
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -120,9 +119,7 @@ def apply_undo(ctx: HubContext, plan: Plan, change: Change) -> Result:
     hub_id = ctx.hub.hub_id
     hand: Mapping[str, Any] = change.data["hand"]
     mark = f"{plan.plan_id}:{change.id}"
-    for attempt in range(TRIES):
-        if attempt:
-            time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
+    for _ in tries():
         member = members.get_member(hub_id, change.subject)
         if member is None or _is_deleted(ctx, member):
             return _DELETED

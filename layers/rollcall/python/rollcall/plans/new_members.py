@@ -6,8 +6,6 @@ says beside that is kept by hand. An open invitation at the address is settled: 
 
 from __future__ import annotations
 
-import random
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -30,6 +28,7 @@ from rollcall.privacy.emails import written_email
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import Fault, TooLargeToStoreError, TransientError
 from rollcall.runtime.times import now, to_text
+from rollcall.runtime.tries import tries
 from rollcall.segments.model import Catalogue
 
 if TYPE_CHECKING:
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from rollcall.segments.model import Segment
 
 KIND = "new_member"
-TRIES = 6
 _REFUSED = {
     **SKIPS,
     "deactivated": "The directory says that this person is not active. Write “inactive” under status to keep them so.",
@@ -114,9 +112,7 @@ def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:
     """
     hub_id = plan.hub_id
     member_id = ctx.key.imported_member_id(change.subject, plan.plan_id)
-    for attempt in range(TRIES):
-        if attempt:
-            time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
+    for _ in tries():
         if held := members.get_member(hub_id, member_id):
             recompute_member(context.load(hub_id), member_id, held.change)  # perhaps it died before
             return Result("created", data={"member_id": member_id})

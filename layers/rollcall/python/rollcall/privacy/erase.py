@@ -6,8 +6,6 @@ member and an invitation without contents. The rest goes in passes (``purge.py``
 
 from __future__ import annotations
 
-import random
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -28,6 +26,7 @@ from rollcall.runtime import clients, dynamo
 from rollcall.runtime.errors import TransientError
 from rollcall.runtime.observability import describe, log
 from rollcall.runtime.times import now, to_text
+from rollcall.runtime.tries import tries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from rollcall.people.model import Address
     from rollcall.privacy.hashing import HubKey
 
-TRIES = 6
 _NOT_THERE = "NotFoundException"
 
 
@@ -58,9 +56,7 @@ def erase(
     TransientError
         If AWS or other workers got in the way too often: it may or may not have been done, and may be tried again.
     """
-    for attempt in range(TRIES):
-        if attempt:
-            time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
+    for _ in tries():
         at = to_text(now())
         known = look(hub_id, key, subject, written)
         forget_suppressed(known.emails)
@@ -89,9 +85,7 @@ def widen(hub_id: str, key: HubKey, erasure: Erasure, subject: Subject, written:
         As ``erase``.
     """
     texts = set(written)
-    for attempt in range(TRIES):
-        if attempt:
-            time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
+    for _ in tries():
         held = store.get(hub_id, erasure.erasure_id)
         if held is None:
             return erasure

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,12 +20,12 @@ from rollcall.runtime.errors import NotFoundError, RefusedError, TransientError
 from rollcall.runtime.ids import digest
 from rollcall.runtime.observability import log
 from rollcall.runtime.times import now, to_text
+from rollcall.runtime.tries import tries
 
 if TYPE_CHECKING:
     from rollcall.hubs.context import HubContext
     from rollcall.people.model import Address, Barred, PersonRecord
 
-TRIES = 6
 CAUSE = "restore"
 
 
@@ -46,9 +44,7 @@ def restore_member(hub_id: str, member_id: str, by: str) -> Member:
         If AWS or other workers got in the way too often; it may or may not have been done.
     """
     tried = False
-    for attempt in range(TRIES):
-        if attempt:
-            time.sleep(random.uniform(0.01, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
+    for _ in tries():
         ctx = context.load(hub_id)
         member = members.get_member(hub_id, member_id)
         if member is None:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import random
-import time
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import TransientError
+from rollcall.runtime.tries import tries
 from rollcall.sources.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 TABLE = "HUBS_TABLE"
-TRIES = 8
+MOST_TRIES = 8  # every worker that asks this source writes the same item
 
 
 def get_pace(hub_id: str, source_id: str) -> Pace:
@@ -34,9 +33,7 @@ def change_pace(hub_id: str, source_id: str, change: Callable[[Pace], Pace]) -> 
     TransientError
         If others were faster too often.
     """
-    for attempt in range(TRIES):
-        if attempt:
-            time.sleep(random.uniform(0.005, 0.02 * 2**attempt))  # noqa: S311 - jitter, not a secret
+    for _ in tries(MOST_TRIES, wait=0.04):
         pace = get_pace(hub_id, source_id)
         changed = change(pace)
         if changed == pace:
