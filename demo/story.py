@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from demo.hub_client import HubApi, StandardSource, WorkosSource, invitation_link, read_mail, wait_for
 from demo.people import MAPPING_CSV, Employee, employees
-from demo.screen import act, say, step, table
+from demo.screen import act, counted, say, step, table, words
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -105,7 +105,7 @@ class Story:
         self._quiet()
         events = list(self.api.all("/events"))
         states = {state: sum(event["state"] == state for event in events) for state in ("applied", "no_change", "held")}
-        step(f"the event log holds {len(events)} events, each once: {states}")
+        step(f"the event log holds {len(events)} events, each once: {counted(states)}")
         self._checks("persons in the directory", 40, len(found))
         self._checks("events in the log, repetitions left out", 45, len(events))
         offices = [person["attributes"].get("office") for person in found]
@@ -123,14 +123,14 @@ class Story:
         path = self.folder / "mapping table.csv"
         path.write_text(MAPPING_CSV, encoding="utf-8")
         plan = self.api.planned(self.api.upload("mapping", "mapping table.csv", path.read_bytes()))
-        step(f"the plan waits: {plan['counts']}")
+        step(f"the plan waits: {counted(plan['counts'])}")
         self._approve(plan)
         step(
             f"published: version {self.api.get('/mapping')['version']}, {len(self.api.get('/mapping')['rules'])} rules"
         )
         roles = sorted(role["label"] for role in self.api.get("/roles")["items"])
         segments = {segment["name"]: len(segment["options"]) for segment in self.api.get("/segments")["items"]}
-        step(f"created with it: roles {roles}, segments {segments}")
+        step(f"created with it: the roles {words(roles)}; options: {counted(segments)}")
         self._checks("rules published", 15, len(self.api.get("/mapping")["rules"]))
 
     # ---------------------------------------------------------------------------------------------- act 3
@@ -153,7 +153,7 @@ class Story:
         step(f"{len(removed)} rows removed, 2 broken, 1 doubled, 1 added; saved with semicolons and a byte-order mark")
         plan = self.api.planned(self.api.upload("invites", path.name, path.read_bytes()))
         plan = self.api.settled(plan["plan_id"])
-        step(f"the plan is {plan['state']}: {plan['counts']}")
+        step(f"the plan is {plan['state']}: {counted(plan['counts'])}")
         report = self.api.download(f"/plans/{plan['plan_id']}/report")
         (self.folder / "report.csv").write_bytes(report)
         refused = [row for row in _read_csv(report) if row["result"] not in ("invited", "invite")]
@@ -251,7 +251,7 @@ class Story:
         plan = self.api.planned(self.api.upload("invites", "old list.csv", text.encode()))
         plan = self.api.settled(plan["plan_id"])
         self._quiet()
-        step(f"a late event of before, and an old file with his address: {plan['counts']}")
+        step(f"a late event of before, and an old file with his address: {counted(plan['counts'])}")
         found = [m for m in self.api.all("/members") if m["email"] == person.email]
         self._checks("he is in the list of members", 0, len(found))
         status = self.api.call("GET", f"/members/{member['member_id']}").status_code
@@ -389,7 +389,7 @@ class Story:
 
     def _checks(self, what: str, expected: object, seen: object) -> None:
         self.checks.append(Check(what, expected, seen))
-        step(f"{what}: {seen}")
+        step(f"{what}: {words(seen)}")
 
     # ------------------------------------------------------------------------------------------- summary
     def summary(self) -> int:
