@@ -48,6 +48,15 @@ def test_second_writer_in_between_loses_nothing(base: str, one: str, two: str) -
     assert Races().check(base, one, two, _some) >= 2
 
 
+WHOLE = [("colliding", "event_office", "give_address"), ("colliding", "same_person", "give_address")]
+
+
+@pytest.mark.parametrize(("base", "one", "two"), WHOLE)
+def test_address_given_away_between_two_reads_of_another_writer_stays_given(base: str, one: str, two: str) -> None:
+    """At every call: an event of the one who had it does not bring it back, and a second decision is not an error."""
+    assert Races().check(base, one, two) >= 10
+
+
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(("base", "one"), sorted({(base, one) for base, one, _ in PAIRS}))

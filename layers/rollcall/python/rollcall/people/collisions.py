@@ -178,6 +178,8 @@ def _decide(ctx: HubContext, record: PersonRecord, choice: Choice, admin: Admin,
         raise TransientError
     address = store.get_address(hub_id, waits.address_id)
     other = _other(hub_id, address, waits)
+    if other is not None and other.person_id == record.person_id:
+        raise TransientError  # it was given to them since: look again
     if choice is Choice.SAME_PERSON:
         other = _candidate(ctx, record, other, admin)
         member_id = other.member_id or record.member_id
@@ -197,6 +199,9 @@ def _decide(ctx: HubContext, record: PersonRecord, choice: Choice, admin: Admin,
         # They look again, and wait from now on if their directory still gives them the address.
         stood = address.holders.get(waits.source_id)
         reopen += [stood.rank.event_id] if stood and stood.rank else []
+        if not other.person.erased:
+            # Written although nothing of them changes: who read the address before this must look again.
+            actions.append(store.put_person(hub_id, other, change.cause, change.at, change.actor))
         actions += _member_without_address(ctx, address, other, change)
     actions.append(store.put_person(hub_id, mine, change.cause, change.at, change.actor))
     if member_id:
