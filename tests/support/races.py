@@ -311,8 +311,8 @@ def _held(world: World) -> None:
 
 
 def _held_plan(world: World) -> Plan:
-    (plan,) = plans.list_plans(world.hub.hub_id, limit=2)[0]
-    return plan
+    """Return the plan that was shown: the oldest, since what is held later goes into a new one."""
+    return plans.list_plans(world.hub.hub_id, limit=9)[0][-1]
 
 
 def _release(world: World) -> bool:

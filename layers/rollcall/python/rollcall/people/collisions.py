@@ -199,10 +199,7 @@ def _decide(ctx: HubContext, record: PersonRecord, choice: Choice, admin: Admin,
         # They look again, and wait from now on if their directory still gives them the address.
         stood = address.holders.get(waits.source_id)
         reopen += [stood.rank.event_id] if stood and stood.rank else []
-        if not other.person.erased:
-            # Written although nothing of them changes: who read the address before this must look again.
-            actions.append(store.put_person(hub_id, other, change.cause, change.at, change.actor))
-        actions += _member_without_address(ctx, address, other, change)
+        actions += _without_address(ctx, address, other, change)
     actions.append(store.put_person(hub_id, mine, change.cause, change.at, change.actor))
     if member_id:
         actions += _member(ctx, mine, member_id, change)
@@ -279,6 +276,17 @@ def _member(ctx: HubContext, record: PersonRecord, member_id: str, change: Chang
         change=change,
     )
     return [members.put_member(ctx.hub.hub_id, fresh, view(fresh, ctx.hub, single_valued(ctx.catalogue)))]
+
+
+def _without_address(ctx: HubContext, address: Address, other: PersonRecord, change: Change) -> list[dynamo.Action]:
+    """Return the writes of the person who loses the address, and of the member they are.
+
+    The person is written although nothing of them changes: who read the address before this must look again.
+    """
+    member = _member_without_address(ctx, address, other, change)
+    if other.person.erased:
+        return member
+    return [store.put_person(ctx.hub.hub_id, other, change.cause, change.at, change.actor), *member]
 
 
 def _member_without_address(
