@@ -54,7 +54,8 @@ def approve(hub_id: str, plan_id: str, hash: str, admin: Admin, only: Selection 
         raise ConflictError(msg, code="trial")
     selection = _store(plan, only)
     if _is_same(plan, admin, selection):
-        wake_parts(plan)
+        if plan.state in RUNNING:
+            wake_parts(plan)
         return plan
     if get_hub(hub_id).two_person_approval and _is_creator(plan, admin):
         msg = "Somebody other than the one who made this plan must approve it."
@@ -73,8 +74,8 @@ def approve(hub_id: str, plan_id: str, hash: str, admin: Admin, only: Selection 
 
 
 def _is_same(plan: Plan, admin: Admin, selection: str) -> bool:
-    """Tell whether this very approval was given before."""
-    return plan.state in RUNNING and (plan.approved_by, plan.selection) == (admin.subject, selection)
+    """Tell whether this very approval was given before: by somebody whose answer was lost, and who asks again."""
+    return plan.state in {*RUNNING, PlanState.APPLIED} and (plan.approved_by, plan.selection) == (admin.subject, selection)
 
 
 def _is_creator(plan: Plan, admin: Admin) -> bool:
