@@ -108,13 +108,16 @@ def test_an_approval_of_changes_that_are_not_there_is_refused(world: World, iden
 
 
 def test_another_selection_after_the_approval_is_refused(world: World) -> None:
-    """The same approval twice is one; one that takes other changes comes too late."""
+    """The same approval twice is one, also when all is done; one that takes other changes comes too late."""
     plan = _invites(world)
     only = Selection(ids=frozenset({"00001-0001"}))
     assert _approve(world, plan, only).selection == _approve(world, plan, only).selection != ""
     with pytest.raises(ConflictError):
         _approve(world, plan)
     drain(world)
+    assert _approve(world, plan, only).state is PlanState.APPLIED
+    with pytest.raises(ConflictError):
+        _approve(world, plan)
     assert current(plan).counts == {"invited": 1, "left_out": 5}
 
 

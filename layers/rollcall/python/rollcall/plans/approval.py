@@ -75,7 +75,8 @@ def approve(hub_id: str, plan_id: str, hash: str, admin: Admin, only: Selection 
 
 def _is_same(plan: Plan, admin: Admin, selection: str) -> bool:
     """Tell whether this very approval was given before: by somebody whose answer was lost, and who asks again."""
-    return plan.state in {*RUNNING, PlanState.APPLIED} and (plan.approved_by, plan.selection) == (admin.subject, selection)
+    given = (plan.approved_by, plan.selection)
+    return plan.state in {*RUNNING, PlanState.APPLIED} and given == (admin.subject, selection)
 
 
 def _is_creator(plan: Plan, admin: Admin) -> bool:
