@@ -143,7 +143,7 @@ def _settle(hub_id: str, logged: LoggedEvent, outcome: Outcome) -> None:
 
 
 def _apply(hub_id: str, event: DirectoryEvent) -> Outcome:
-    first: Outcome | None = None
+    told: Outcome | None = None
     for _ in tries():
         try:
             ctx = context.load(hub_id)
@@ -156,12 +156,19 @@ def _apply(hub_id: str, event: DirectoryEvent) -> Outcome:
         except (dynamo.ConditionFailedError, TransientError):
             continue  # somebody else was faster, or AWS is not sure: look again
         announce(hub_id, admitted.mail_ids)
-        first = first or decision.outcome
+        told = _told(told, decision.outcome)
         if decision.record and decision.record.due_at:
             end_if_due(ctx.hub, decision.record, now())
         if context.current_versions(hub_id) == ctx.versions:
-            return first
+            return told
     raise TransientError
+
+
+def _told(before: Outcome | None, latest: Outcome) -> Outcome:
+    """Return what the event did, where it was looked at again: what the first look did, but held as it is now."""
+    if before is None or EventState.HELD in {before.state, latest.state}:
+        return latest
+    return before
 
 
 def _guarded(known: Known, event: DirectoryEvent, ctx: HubContext) -> tuple[Decision, Admitted]:

@@ -177,7 +177,8 @@ def rewrite(
         actions = [members.put_member(hub_id, fresh, view(fresh, ctx.hub, single_valued(ctx.catalogue)))]
         record = people.get_person(hub_id, change.data["person_id"])
         if record is not None:
-            actions += [_person(ctx, plan, record, fresh, at), *_bar(hub_id, record, fresh)]
+            bar = _bar(hub_id, record, fresh)
+            actions += [_person(ctx, plan, record, fresh, at, is_moved=bool(bar)), *bar]
         try:
             dynamo.write(actions)
         except (dynamo.ConditionFailedError, TransientError):
@@ -186,14 +187,18 @@ def rewrite(
     raise TransientError
 
 
-def _person(ctx: HubContext, plan: Plan, record: PersonRecord, member: Member, at: str) -> dynamo.Action:
+def _person(
+    ctx: HubContext, plan: Plan, record: PersonRecord, member: Member, at: str, *, is_moved: bool
+) -> dynamo.Action:
     """Return the write of a person whose deletion has its effect from now on, and with it their grace time; or a check.
 
-    The person must in either case be at the revision that was read.
+    The person must in either case be at the revision that was read. Where their address is barred or freed
+    (``is_moved``) they are written although nothing of them changes: who read the address before must look again.
     """
     hub_id, person = ctx.hub.hub_id, record.person
     if in_effect(person, member.holds.get(person.source_id)).status is not DirectoryStatus.DELETED:
-        return people.check_person(hub_id, record)
+        same = people.put_person(hub_id, record, f"plan:{plan.plan_id}", at)
+        return same if is_moved else people.check_person(hub_id, record)
     begins = scheduled(replace(record, deleted_at=at), ctx.hub, at)
     return people.put_person(hub_id, begins, f"plan:{plan.plan_id}", at)
 
