@@ -18,13 +18,11 @@ from rollcall.exports.model import visible_segments
 from rollcall.hubs import context
 from rollcall.hubs.model import Permission
 from rollcall.invitations import store
+from rollcall.invitations.again import check_open, mail_again
 from rollcall.invitations.model import Invitation, InvitationStatus
-from rollcall.mail import store as outbox
-from rollcall.mail.model import Kind, Mail, State
-from rollcall.people import store as people
 from rollcall.runtime import dynamo, queues
-from rollcall.runtime.errors import ConflictError, NotFoundError, RefusedError, TransientError
-from rollcall.runtime.ids import digest, is_hash
+from rollcall.runtime.errors import ConflictError, NotFoundError, TransientError
+from rollcall.runtime.ids import is_hash
 from rollcall.runtime.observability import describe, log
 from rollcall.runtime.times import now, to_text
 
@@ -36,8 +34,6 @@ if TYPE_CHECKING:
 router = make_router()
 
 QUEUE = "EMAILS_QUEUE_URL"
-MAX_MAILS = 3
-_ON_THEIR_WAY = frozenset({State.PENDING, State.SENDING})
 
 
 class InvitationShown(Shown):
@@ -93,7 +89,10 @@ def resend_invitation(hub_id: str, invitation_id: str) -> Response[InvitationSho
     permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
 
     def change() -> tuple[Invitation, str]:
-        return _resend(hub_id, _existing(hub_id, invitation_id))
+        try:
+            return mail_again(hub_id, _existing(hub_id, invitation_id), now())
+        except dynamo.ConditionFailedError as exc:
+            raise ConflictError from exc
 
     invitation, mail_id = etags.retry(change)
     try:
@@ -142,63 +141,17 @@ def _present(ctx: HubContext, listed: list[Invitation]) -> list[Invitation]:
     ]
 
 
-def _resend(hub_id: str, invitation: Invitation) -> tuple[Invitation, str]:
-    """Return the invitation and the mail that is to go: a new one, or the one that has not gone yet."""
-    at = now()
-    _check_open(invitation, to_text(at))
-    address = people.get_address(hub_id, invitation.address_id)
-    if address.barred or address.suppressed or address.member_id:
-        detail = "Nobody can be invited at this address."
-        raise RefusedError(detail, code="address_barred")
-    last = outbox.get(hub_id, _mail_id(hub_id, invitation, invitation.mails))
-    if last is not None and last.state in _ON_THEIR_WAY:
-        return invitation, last.mail_id
-    if invitation.mails >= MAX_MAILS:
-        detail = f"{MAX_MAILS} mails were sent; more would be a nuisance."
-        raise RefusedError(detail, code="too_many_mails")
-    again = replace(invitation, mails=invitation.mails + 1)
-    mail = Mail(
-        mail_id=_mail_id(hub_id, again, again.mails),
-        hub_id=hub_id,
-        kind=Kind.REMINDER,
-        to=invitation.email,
-        language=invitation.language,
-        not_before=at,
-        params={"first_name": invitation.first_name, "expires_on": invitation.expires_at[:10]},
-        person_id=invitation.person_id or None,
-        address_id=invitation.address_id,
-        invitation_epoch=invitation.epoch,
-    )
-    _write([store.put_invitation(hub_id, again), outbox.put_action(mail)])
-    return replace(again, rev=again.rev + 1), mail.mail_id
-
-
 def _revoke(hub_id: str, invitation: Invitation) -> Invitation:
     if invitation.status is InvitationStatus.REVOKED:
         return invitation
     at = to_text(now())
-    _check_open(invitation, at)
+    check_open(invitation, at)
     revoked = replace(invitation, status=InvitationStatus.REVOKED, settled_at=at)
-    _write([store.put_invitation(hub_id, revoked)])
-    return revoked
-
-
-def _check_open(invitation: Invitation, at: str) -> None:
-    if not invitation.is_open or invitation.state_at(at) is InvitationStatus.EXPIRED:
-        detail = "This invitation is no longer open."
-        raise RefusedError(detail, code="not_open")
-
-
-def _mail_id(hub_id: str, invitation: Invitation, number: int) -> str:
-    """Return the id of the n-th mail of an invitation; the bulk invite makes the first one under the same name."""
-    return digest("invitation", hub_id, invitation.address_id, str(invitation.epoch), str(number))
-
-
-def _write(actions: list[dynamo.Action]) -> None:
     try:
-        dynamo.write(actions)
+        dynamo.write([store.put_invitation(hub_id, revoked)])
     except dynamo.ConditionFailedError as exc:
         raise ConflictError from exc
+    return revoked
 
 
 def _show(ctx: HubContext, invitation: Invitation, permissions: Collection[Permission], at: str) -> InvitationShown:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from rollcall.runtime.ids import digest
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -27,6 +29,7 @@ class InvitationStatus(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+MAX_MAILS = 3
 OPEN = frozenset({InvitationStatus.QUEUED, InvitationStatus.SENT, InvitationStatus.DELIVERED})
 
 
@@ -47,6 +50,8 @@ class Invitation:
     person_id
         The person whom the row of the upload was exported for, or empty. They are joined at acceptance, whatever
         address the invitation went to.
+    remind_at
+        When a reminder is due; empty if none is to come.
     revoked_by
         ``undo:<plan id>`` if a plan revoked it.
     """
@@ -66,6 +71,7 @@ class Invitation:
     created_at: str = ""
     sent_at: str = ""
     expires_at: str = ""
+    remind_at: str = ""
     settled_at: str = ""
     member_id: str = ""
     revoked_by: str = ""
@@ -75,6 +81,15 @@ class Invitation:
     def is_open(self) -> bool:
         """Can still be accepted, expiry aside."""
         return self.status in OPEN
+
+    @property
+    def look_at(self) -> str:
+        """When a sweeper must look at it: at the next reminder, or at the end of its time."""
+        return min(self.remind_at or self.expires_at, self.expires_at)
+
+    def mail_id(self, hub_id: str, number: int) -> str:
+        """Return the id of its n-th mail, so that the same cause makes the same mail."""
+        return digest("invitation", hub_id, self.address_id, str(self.epoch), str(number))
 
     def state_at(self, now: str) -> InvitationStatus:
         """Return the status, expired where the time is over and no sweep has said so yet."""

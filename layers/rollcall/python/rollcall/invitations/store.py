@@ -35,7 +35,7 @@ def get_invitations(hub_id: str, address_ids: Iterable[str]) -> dict[str, Invita
 def put_invitation(hub_id: str, invitation: Invitation) -> dynamo.Action:
     """Return the write of an invitation, on condition that the stored revision is still ``invitation.rev``.
 
-    While it is open it lies in the ``due`` index at the time of its expiry.
+    While it is open it lies in the ``due`` index at the time when a sweeper must look at it.
     """
     item: dict[str, Any] = {
         "pk": pk(hub_id, invitation.address_id),
@@ -47,7 +47,7 @@ def put_invitation(hub_id: str, invitation: Invitation) -> dynamo.Action:
     }
     if invitation.is_open:
         item["due_pk"] = f"invitation#{shard_of(invitation.address_id) % DUE_SHARDS}"
-        item["due_sk"] = invitation.expires_at
+        item["due_sk"] = item["look_at"] = invitation.look_at
     if invitation.rev == 0:
         return dynamo.put_action(TABLE, item, "attribute_not_exists(#pk)")
     return dynamo.put_action(TABLE, item, "#rev = :rev", {"rev": invitation.rev})
@@ -60,7 +60,7 @@ def list_invitations(hub_id: str, *, limit: int, cursor: str = "") -> tuple[list
 
 
 def due_invitations(shard: int, at: str, limit: int) -> list[tuple[str, str]]:
-    """Return hub id and address id of invitations of one shard whose time is over."""
+    """Return hub id and address id of invitations of one shard that a sweeper must look at."""
     page = dynamo.query(
         TABLE, f"invitation#{shard}", index="due", condition="#due_sk <= :now", values={"now": at}, limit=limit
     )

@@ -366,7 +366,7 @@ _MOVES: dict[DeliveryKind, tuple[_Move, ...]] = {
         _Move(
             "delivered",
             ("bounced",),
-            "#delivered_at = :at, #settled_at = :nothing, #due_pk = :due_pk, #due_sk = #expires_at REMOVE #bounce",
+            "#delivered_at = :at, #settled_at = :nothing, #due_pk = :due_pk, #due_sk = #look_at REMOVE #bounce",
             after_bounce="for_now",
         ),
     ),

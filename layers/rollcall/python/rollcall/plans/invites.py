@@ -17,6 +17,7 @@ from rollcall.hubs import store as hubs
 from rollcall.hubs.model import Permission
 from rollcall.invitations import store as invitations
 from rollcall.invitations.model import Invitation, InvitationStatus
+from rollcall.invitations.reminders import next_reminder
 from rollcall.invitations.rows import InviteRow, column_of, keys_of, parse_row, unknown_ref
 from rollcall.mail import store as outbox
 from rollcall.mail.model import Kind, Mail
@@ -29,7 +30,6 @@ from rollcall.plans.consequences import DECLINED, NOT_MEANT
 from rollcall.plans.model import Change, Plan, Result
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import Fault, MalformedError, TransientError
-from rollcall.runtime.ids import digest
 from rollcall.runtime.times import now, to_text
 from rollcall.runtime.tries import tries
 from rollcall.segments.model import Catalogue
@@ -218,7 +218,7 @@ def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:
         held = invitations.get_invitation(hub_id, change.subject)
         if held is not None and held.plan_id == plan.plan_id:
             is_waiting = held.status is InvitationStatus.QUEUED
-            return Result("invited", mail_id=_mail_id(hub_id, held) if is_waiting else "")
+            return Result("invited", mail_id=held.mail_id(hub_id, 1) if is_waiting else "")
         person_id = change.data.get("person_id", "")
         person = people.get_person(hub_id, person_id) if person_id else None
         address = people.get_address(hub_id, change.subject)
@@ -264,7 +264,7 @@ def _check_person(hub_id: str, person_id: str) -> dynamo.Action:
 
 def _invitation(ctx: HubContext, plan: Plan, change: Change, held: Invitation | None, at: datetime) -> Invitation:
     data = change.data
-    return Invitation(
+    fresh = Invitation(
         address_id=change.subject,
         epoch=(held.epoch if held else 0) + 1,
         status=InvitationStatus.QUEUED,
@@ -280,15 +280,12 @@ def _invitation(ctx: HubContext, plan: Plan, change: Change, held: Invitation | 
         expires_at=to_text(at + timedelta(days=ctx.hub.invite_expiry_days)),
         rev=held.rev if held else 0,
     )
-
-
-def _mail_id(hub_id: str, invitation: Invitation) -> str:
-    return digest("invitation", hub_id, invitation.address_id, str(invitation.epoch), "1")
+    return replace(fresh, remind_at=next_reminder(fresh, ctx.hub.invite_reminder_days))
 
 
 def _mail(ctx: HubContext, invitation: Invitation, at: datetime) -> Mail:
     return Mail(
-        mail_id=_mail_id(ctx.hub.hub_id, invitation),
+        mail_id=invitation.mail_id(ctx.hub.hub_id, 1),
         hub_id=ctx.hub.hub_id,
         kind=Kind.INVITATION,
         to=invitation.email,

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rollcall.exports import store as exports
+from rollcall.invitations import store as invitations
 from rollcall.mail import store as mails
 from rollcall.mail.model import due_shards
 from rollcall.mail.send import sweep_mail
@@ -21,7 +22,7 @@ from rollcall.runtime.errors import TransientError
 from rollcall.runtime.observability import describe, log
 from rollcall.runtime.times import from_text, now, to_text
 from rollcall.sources import watch
-from rollcall.sweeping.expiry import expire_invitations
+from rollcall.sweeping.invitations import EMAILS_QUEUE, look_at_invitation
 from rollcall.sweeping.people import look_at_person
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 AT_A_TIME = 200
-EMAILS_QUEUE = "EMAILS_QUEUE_URL"
 # Of the 50 that the function may take; each kind has its share, so that a backlog of one does not starve the others.
 SECONDS = 44.0
 # Longer than a warm function keeps a secret (3 minutes), and than a batch of events takes.
@@ -56,7 +56,7 @@ def sweep() -> dict[str, int]:
         "exports": lambda turn: _exports(turn, at),
         "plans": lambda turn: turn.add(wake_due(AT_A_TIME)),
         "catalogue_changes": lambda turn: turn.add(catalogue_change.wake_due(AT_A_TIME)),
-        "invitations": lambda turn: turn.add(expire_invitations(at, AT_A_TIME)),
+        "invitations": lambda turn: _invitations(turn, at),
         "people": lambda turn: _people(turn, at),
         "erasures": lambda turn: _erasures(turn, at),
         "sources": lambda turn: _sources(turn, at),
@@ -169,6 +169,14 @@ def _exports(turn: _Turn, at: datetime) -> None:
             if turn.is_over:
                 return
             turn.do(lambda: turn.add(_wake_export(hub_id, export_id, at)))  # noqa: B023 - called at once
+
+
+def _invitations(turn: _Turn, at: datetime) -> None:
+    for shard in range(invitations.DUE_SHARDS):
+        for hub_id, address_id in invitations.due_invitations(shard, to_text(at), AT_A_TIME):
+            if turn.is_over:
+                return
+            turn.do(lambda: turn.add(look_at_invitation(hub_id, address_id, at)))  # noqa: B023 - called at once
 
 
 def _people(turn: _Turn, at: datetime) -> None:
