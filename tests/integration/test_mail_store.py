@@ -30,6 +30,7 @@ from rollcall.runtime import clients, dynamo
 from rollcall.runtime.errors import TransientError
 from rollcall.runtime.settings import env
 from rollcall.runtime.times import from_text
+from tests.support.faults import until_quiet
 
 HUB = "01J8Z3QK5V7X9WB2C4D6E8FGHJ"
 ADDRESS = "a" * 32
@@ -547,3 +548,76 @@ def test_event_about_an_unknown_mail_changes_nothing(ses: FakeSes) -> None:
     body = {"source": "aws.ses", "detail": {"eventType": "Send", "mail": mail}}
     assert delivery.record(body) == "unknown_mail"
     assert dynamo.get("MAIL_TABLE", f"{HUB}#O#{'f' * 32}") is None
+
+
+# --- how many a day ---------------------------------------------------------------------------------------------------
+
+
+def quota(number: int, zone: str = "UTC") -> None:
+    """Let the hub send so many mails a day to people it invites."""
+    update = "SET #daily_invite_quota = :n, #time_zone = :zone"
+    dynamo.write([dynamo.update_action("HUBS_TABLE", HUB, "HUB", update, values={"n": number, "zone": zone})])
+
+
+def another(number: int) -> Mail:
+    """Store one more invitation, and return its mail, put into the outbox."""
+    address_id = f"{number:032x}"
+    mail = replace(MAIL, mail_id=f"{number + 100:032x}", address_id=address_id, to=f"p{number}@example.com")
+    found = replace(invitation(), address_id=address_id, email=f"p{number}@example.com", rev=0)
+    dynamo.write([put_invitation(HUB, found)])
+    add(mail)
+    return mail
+
+
+def test_mails_beyond_the_quota_of_the_day_go_the_next(ses: FakeSes) -> None:
+    """Two may go: the third waits for midnight where the hub is, goes then, and counts for that day."""
+    quota(2, "Asia/Tokyo")
+    mails = [another(number) for number in range(3)]
+    assert [send(mail) for mail in mails] == ["sent", "sent", "postponed"]
+    # 8:00 in London is 17:00 in Tokyo: the day has seven hours to go.
+    assert (stored(mails[2])["not_before"], stored(mails[2])["reason"]) == ("2026-10-05T15:00:00.000Z", "daily_quota")
+    midnight = NOW + timedelta(hours=7)
+    assert send(mails[2], midnight) == "sent"
+    assert [send(another(number), midnight) for number in (3, 4)] == ["sent", "postponed"]
+
+
+def test_hub_with_a_quota_of_none_sends_no_invitation_but_tells_its_admins(ses: FakeSes) -> None:
+    """Mails that admins asked for are not counted."""
+    quota(0)
+    add(EXPORT)
+    assert [send(another(1)), send(EXPORT)] == ["postponed", "sent"]
+
+
+def test_mail_that_is_tried_again_is_counted_once(ses: FakeSes) -> None:
+    """What SES throttled goes later that day, although the quota is used up by then."""
+    quota(1)
+    ses.answers = [refusal("TooManyRequestsException", 429)]
+    first, second = another(1), another(2)
+    assert [send(first), send(second)] == ["will_retry", "postponed"]
+    assert send(first, NOW + timedelta(minutes=1)) == "sent"
+
+
+def test_mail_of_a_hub_that_is_switched_off_uses_up_nothing(ses: FakeSes) -> None:
+    """Asking every quarter of an hour must not eat the day."""
+    quota(1)
+    switch = dynamo.update_action("HUBS_TABLE", HUB, "HUB", "SET #mail_enabled = :v", values={"v": False})
+    dynamo.write([switch])
+    mail = another(1)
+    assert [send(mail), send(mail, NOW + timedelta(minutes=16))] == ["postponed", "postponed"]
+    dynamo.write([dynamo.update_action("HUBS_TABLE", HUB, "HUB", "SET #mail_enabled = :v", values={"v": True})])
+    assert send(mail, NOW + timedelta(hours=1)) == "sent"
+
+
+def test_death_at_any_call_never_lets_more_go_than_the_quota(ses: FakeSes) -> None:
+    """Six mails, a quota of three, each first try struck at another call in each way: three at most in the day."""
+    quota(3)
+    numbers = itertools.count(10)
+    day = NOW
+    for at in range(1, 8):
+        for mode in ("throttle", "lost_response", "kill_after"):
+            day += timedelta(days=1)
+            before = len(ses.requests)
+            for mail in [another(next(numbers)) for _ in range(6)]:
+                until_quiet(lambda: send(mail, day), at=at, mode=mode)  # noqa: B023 - called at once
+            assert len(ses.requests) - before <= 3, f"{mode} at call {at}"
+    assert len(ses.requests) > 20

@@ -12,7 +12,8 @@ from rollcall.hubs.model import Hub
 from rollcall.people.events import DirectoryEvent, Kind
 from rollcall.people.merge import DirectoryStatus, Person, merge
 from rollcall.people.model import PersonRecord
-from rollcall.people.schedule import day_is_over, end_event, is_zone, scheduled
+from rollcall.people.schedule import end_event, scheduled
+from rollcall.runtime.zones import day_is_over, zone_named
 
 HUB = Hub(hub_id="h", name="Harbour", salt="0", time_zone="Europe/Paris")
 NOW = "2026-10-20T08:00:00.000Z"
@@ -76,7 +77,7 @@ def test_end_date_is_judged_in_the_zone_of_person_then_hub() -> None:
 @pytest.mark.parametrize(("name", "known"), [("Europe/Paris", True), ("", False), ("Europe", False), ("../x", False)])
 def test_only_names_of_the_database_are_zones(name: str, known: bool) -> None:  # noqa: FBT001 - an expectation
     """Folders of the database and paths are none."""
-    assert is_zone(name) is known
+    assert (zone_named(name) is not None) is known
 
 
 def test_end_event_ends_and_is_then_due_no_more() -> None:

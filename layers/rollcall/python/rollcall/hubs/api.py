@@ -17,11 +17,11 @@ from rollcall.hubs import admins as admin_store
 from rollcall.hubs import store
 from rollcall.hubs.admins import AdminList, ListedAdmin, Notice
 from rollcall.hubs.model import Delivery, Hub, Permission
-from rollcall.people.schedule import is_zone
 from rollcall.privacy.emails import identity_of, written_email
 from rollcall.runtime.errors import Fault, MalformedError
 from rollcall.runtime.ids import is_ulid, new_id
 from rollcall.runtime.observability import log
+from rollcall.runtime.zones import zone_named
 from rollcall.segments.model import Role
 from rollcall.segments.store import change_catalogue
 
@@ -57,7 +57,7 @@ def _web_address_or_nothing(text: str) -> str:
 
 
 def _time_zone(text: str) -> str:
-    if not is_zone(text):
+    if zone_named(text) is None:
         message = "This is no time zone; write it as Europe/Paris"
         raise ValueError(message)
     return text

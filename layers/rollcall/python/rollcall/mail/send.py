@@ -20,7 +20,7 @@ from botocore.exceptions import (
 )
 
 from rollcall.hubs.store import get_hub
-from rollcall.mail import messages, store
+from rollcall.mail import messages, quota, store
 from rollcall.mail.model import (
     INVITING,
     MAIL_OFF_PAUSE,
@@ -108,11 +108,17 @@ def send_mail(
     mail = store.get(hub_id, mail_id)
     if mail is None or mail.state is not State.PENDING or mail.not_before > now():
         return "nothing_to_do"
+    hub = get_hub(hub_id)
     try:
-        request = prepare(mail, get_hub(hub_id), make_link)
+        request = prepare(mail, hub, make_link)
     except CannotPrepareError as exc:
         store.mark_failed(mail, exc.reason)
         return _told(mail, "failed", exc.reason)
+    if not hub.mail_enabled:
+        return _refused(mail, ClaimRefusal.MAIL_OFF, now())
+    if mail.kind in INVITING and mail.attempt == 0 and not quota.take(hub, now()):
+        store.postpone(mail, quota.tomorrow(hub, now()), "daily_quota")
+        return _told(mail, "postponed", "daily_quota")
     claimed = store.claim(mail, now())
     if isinstance(claimed, ClaimRefusal):
         return _refused(mail, claimed, now())

@@ -7,16 +7,18 @@ know, in the hub's. Then an event of ours says that they were deactivated, and t
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rollcall.people.events import DirectoryEvent, Kind, Stamp
 from rollcall.people.merge import DirectoryStatus
 from rollcall.runtime.ids import digest
 from rollcall.runtime.times import from_text, to_text
+from rollcall.runtime.zones import UTC, day_is_over, zone_named
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from rollcall.hubs.model import Hub
     from rollcall.people.merge import Person
     from rollcall.people.model import PersonRecord
@@ -85,32 +87,4 @@ def is_end_event(event: DirectoryEvent, record: PersonRecord) -> bool:
 
 def zone_of(person: Person, hub: Hub) -> ZoneInfo:
     """Return the person's time zone; the hub's where theirs is missing or no name of the IANA database."""
-    return _zone(person.text("time_zone")) or _zone(hub.time_zone) or ZoneInfo("UTC")
-
-
-def is_zone(name: str) -> bool:
-    """Tell whether it is the name of a time zone, such as ``Europe/Paris``."""
-    return _zone(name) is not None
-
-
-def day_is_over(text: str, zone: ZoneInfo) -> datetime | None:
-    """Return the instant at which a day (``2026-12-31``) is over in a zone; nothing if it is no day.
-
-    Where clocks are moved at midnight, that midnight is missing or comes twice: the later reading is the one at which
-    the day is certainly over, and for a missing one the moment of the change.
-    """
-    try:
-        midnight = datetime.combine(date.fromisoformat(text.strip()[:10]) + timedelta(days=1), time.min)
-        both = (midnight.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
-        return max(both)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _zone(name: str) -> ZoneInfo | None:
-    if not name.strip():
-        return None
-    try:
-        return ZoneInfo(name.strip())
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a folder of the database
-        return None
+    return zone_named(person.text("time_zone")) or zone_named(hub.time_zone) or UTC
