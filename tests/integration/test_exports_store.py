@@ -93,7 +93,8 @@ def test_template_is_filled_from_the_directory() -> None:
     """Every potential member is a row with names, role, segments and raw HRIS values."""
     world = World().build()
     _person(world, "maya", Office="London", Grade="Senior", Languages=("English", "French"))
-    (row,) = _file(world, _ask(world))
+    export = _ask(world)
+    (row,) = _file(world, export)
     assert row.cells == {
         "email": "maya@example.com",
         "first_name": "Maya",
@@ -103,6 +104,7 @@ def test_template_is_filled_from_the_directory() -> None:
         "Languages": "English; French",
         "language": "",
         "ref": world.person_id("maya"),
+        "export": export.export_id,
         "note": "",
         "HRIS: Grade": "Senior",
         "HRIS: Languages": "English; French",
@@ -123,6 +125,7 @@ def test_inviter_sees_neither_private_segments_nor_hris_values() -> None:
         "Location",
         "language",
         "ref",
+        "export",
         "note",
     }
 

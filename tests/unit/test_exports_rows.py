@@ -147,6 +147,7 @@ def test_headers_are_those_that_the_upload_looks_for() -> None:
         "Location",
         "language",
         "ref",
+        "export",
         "note",
         "HRIS: Office",
     ]

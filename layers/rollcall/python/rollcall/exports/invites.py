@@ -13,6 +13,7 @@ from rollcall.files.cells import join_values
 from rollcall.hubs import store as hubs
 from rollcall.hubs.model import Permission
 from rollcall.invitations import store as invitations
+from rollcall.invitations.left_out import get_left_out, has_declined
 from rollcall.members.projection import derive
 from rollcall.people import store as people
 from rollcall.people.merge import DirectoryStatus
@@ -22,6 +23,7 @@ from rollcall.sources.policy import is_meant
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
+    from rollcall.exports.model import Export
     from rollcall.hubs.context import HubContext
     from rollcall.invitations.model import Invitation
     from rollcall.people.model import Address, PersonRecord
@@ -30,9 +32,10 @@ if TYPE_CHECKING:
 BATCH = 100
 MAX_ATTRIBUTES = 200
 NO_EMAIL = "no usable e-mail"
+DECLINED = "declined, or left out of an earlier file"
 EMAIL_TAKEN = "the e-mail belongs to somebody else in the hub"
 _FIRST = ("email", "first_name", "last_name", "role")
-_LAST = ("language", "ref", "note")
+_LAST = ("language", "ref", "export", "note")
 # The reader takes 4,096 characters in a cell, with room here for what guards a formula.
 _MAX_CELL = 4000
 _MAX_HEADER = 200
@@ -61,28 +64,39 @@ def columns(segments: Iterable[Segment], attributes: Iterable[str]) -> list[str]
     return [*_FIRST, *(segment.name for segment in segments), *_LAST, *map(_attribute_header, attributes)]
 
 
-def invite_rows(
-    ctx: HubContext, permissions: Collection[Permission], attributes: tuple[str, ...], at: str
-) -> Iterator[list[str]]:
+def invite_rows(ctx: HubContext, export: Export, attributes: tuple[str, ...], at: str) -> Iterator[list[str]]:
     """Yield the rows of the file, in the order of ``columns``; memory holds 100 persons.
+
+    Those who declined, or whom an admin left out, come last if the export includes them.
 
     Parameters
     ----------
     at
         Now: an invitation whose time is over by then is no longer open.
     """
+    yield from _rows(ctx, export, attributes, at, declined=False)
+    if export.include_declined:
+        yield from _rows(ctx, export, attributes, at, declined=True)
+
+
+def _rows(
+    ctx: HubContext, export: Export, attributes: tuple[str, ...], at: str, *, declined: bool
+) -> Iterator[list[str]]:
     hub_id = ctx.hub.hub_id
-    segments = segments_of(ctx, permissions)
+    segments = segments_of(ctx, export.permissions)
     policies = hubs.policies(hub_id)
     persons = (record for record in people.all_persons(hub_id) if is_meant(record.person, policies, at[:10]))
     while batch := list(islice(persons, BATCH)):
         held = {record.address_id for record in batch if record.address_id}
         addresses = people.get_addresses(hub_id, held)
         sent = invitations.get_invitations(hub_id, held)
+        decisions = get_left_out(hub_id, [record.person_id for record in batch])
         for record in batch:
-            address = addresses.get(record.address_id or "")
-            if can_be_invited(record, address, sent.get(record.address_id or ""), ctx.hub.source_precedence, at):
-                yield _row(ctx, record, segments, attributes)
+            address, invitation = addresses.get(record.address_id or ""), sent.get(record.address_id or "")
+            if has_declined(decisions.get(record.person_id), invitation) is not declined:
+                continue
+            if can_be_invited(record, address, invitation, ctx.hub.source_precedence, at):
+                yield _row(ctx, record, segments, attributes, export.export_id, declined=declined)
 
 
 def can_be_invited(
@@ -119,7 +133,15 @@ def option_labels(segment: Segment, option_ids: Iterable[str]) -> str:
     return join_values([labels[option_id] for option_id in option_ids if option_id in labels])
 
 
-def _row(ctx: HubContext, record: PersonRecord, segments: list[Segment], attributes: tuple[str, ...]) -> list[str]:
+def _row(
+    ctx: HubContext,
+    record: PersonRecord,
+    segments: list[Segment],
+    attributes: tuple[str, ...],
+    export_id: str,
+    *,
+    declined: bool,
+) -> list[str]:
     person = record.person
     part = derive(record, ctx.table, ctx.catalogue)
     email, note = _email(ctx, record)
@@ -132,7 +154,8 @@ def _row(ctx: HubContext, record: PersonRecord, segments: list[Segment], attribu
         *(option_labels(segment, part.segments.get(segment.segment_id, ())) for segment in segments),
         person.text("locale"),
         record.person_id,
-        note,
+        export_id,
+        note or (DECLINED if declined else ""),
         *(_one_cell(values.get(name, "")) for name in attributes),
     ]
 

@@ -117,7 +117,7 @@ def _invites(ctx: HubContext, export: Export) -> Iterator[bytes]:
     segments = invites.segments_of(ctx, export.permissions)
     room = LIMITS.columns - len(invites.columns(segments, ()))
     attributes = invites.attribute_names(export.hub_id, export.permissions, max(room, 0))
-    rows = invites.invite_rows(ctx, export.permissions, attributes, to_text(now()))
+    rows = invites.invite_rows(ctx, export, attributes, to_text(now()))
     return csv_lines(invites.columns(segments, attributes), rows)
 
 

@@ -1,8 +1,8 @@
 """A row of the bulk-invite file: what it asks for, or everything that is wrong with it. Pure.
 
-Columns: ``email, first_name, last_name, role``, one for each segment by its name, ``language, ref``, in any case and
-with spaces, hyphens or underscores. What else the file has (``HRIS: ...``, ``note``, ``result``, ``reason``) is not
-read.
+Columns: ``email, first_name, last_name, role``, one for each segment by its name, ``language, ref, export``, in any
+case and with spaces, hyphens or underscores. What else the file has (``HRIS: ...``, ``note``, ``result``,
+``reason``) is not read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rollcall.segments.options import NearIndex, clean_label
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-COLUMNS = ("email", "first_name", "last_name", "role", "language", "ref")
+COLUMNS = ("email", "first_name", "last_name", "role", "language", "ref", "export")
 HRIS_PREFIX = "hris:"
 # How people call the columns when they make a file of their own, as ``_key`` gives it.
 ALIASES = {
@@ -75,11 +75,30 @@ class InviteRow:
 
 def keys_of(cells: Mapping[str, str]) -> tuple[str, str]:
     """Return whom a row is about: the address as ``normalise_email`` gives it, and the person; empty where unusable."""
+    found = _by_name(cells)
+    return usable_email(found.get("email", "")) or "", _person_of(found)
+
+
+def ref_of(cells: Mapping[str, str]) -> str:
+    """Return the person whom a row was exported for; empty if it does not say."""
+    return _person_of(_by_name(cells))
+
+
+def export_of(cells: Mapping[str, str]) -> str:
+    """Return the id of the export that a row comes from, as it stands there; empty if it does not say."""
+    return _by_name(cells).get("export", "").strip()
+
+
+def _by_name(cells: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for header, text in cells.items():
         found.setdefault(column_of(header), text)
+    return found
+
+
+def _person_of(found: Mapping[str, str]) -> str:
     ref = found.get("ref", "").strip()
-    return usable_email(found.get("email", "")) or "", ref if _REF.fullmatch(ref) else ""
+    return ref if _REF.fullmatch(ref) else ""
 
 
 def unknown_ref() -> Fault:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from rollcall.invitations import store as invitations
 from rollcall.invitations.model import Invitation, InvitationStatus
-from rollcall.plans import invites
-from rollcall.plans.model import Change, Edit, Plan, Result
+from rollcall.plans import invites, left_out
+from rollcall.plans.model import LEFT_OUT, Change, Edit, Plan, Result
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import TransientError
 from rollcall.runtime.times import now, to_text
@@ -30,7 +30,12 @@ _AGAIN = "They are invited again, with a new mail."
 def plan_undo(ctx: HubContext, source: Plan, found: Sequence[tuple[Change, Result]]) -> list[Change]:
     """Return what undoing invitations of a plan, or undoing their undoing, would do now."""
     held = invitations.get_invitations(ctx.hub.hub_id, [change.subject for change, _ in found])
-    return [_plan_one(source, change, held.get(change.subject)) for change, _ in found]
+    return [
+        left_out.plan_undo(source, change)
+        if change.kind == LEFT_OUT
+        else _plan_one(source, change, held.get(change.subject))
+        for change, _ in found
+    ]
 
 
 def _plan_one(source: Plan, change: Change, held: Invitation | None) -> Change:
@@ -69,6 +74,8 @@ def apply_undo(ctx: HubContext, plan: Plan, change: Change) -> Result:
     TransientError
         If others wrote the invitation too often in these moments.
     """
+    if change.kind == LEFT_OUT:
+        return left_out.apply_undo(plan, change)
     if "invite" in change.data:
         result = invites.apply_change(ctx, plan, replace(change, data=change.data["invite"]))
         return replace(result, outcome="reversed") if result.outcome == "invited" else result

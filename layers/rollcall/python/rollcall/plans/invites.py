@@ -18,7 +18,7 @@ from rollcall.hubs.model import Permission
 from rollcall.invitations import store as invitations
 from rollcall.invitations.model import Invitation, InvitationStatus
 from rollcall.invitations.reminders import next_reminder
-from rollcall.invitations.rows import InviteRow, column_of, keys_of, parse_row, unknown_ref
+from rollcall.invitations.rows import InviteRow, column_of, export_of, keys_of, parse_row, unknown_ref
 from rollcall.mail import store as outbox
 from rollcall.mail.model import Kind, Mail
 from rollcall.members.joining import granted
@@ -26,8 +26,9 @@ from rollcall.members.projection import derive, single_valued
 from rollcall.people import store as people
 from rollcall.people.merge import DirectoryStatus
 from rollcall.people.model import Address, Barred
+from rollcall.plans import left_out
 from rollcall.plans.consequences import DECLINED, NOT_MEANT
-from rollcall.plans.model import Change, Plan, Result
+from rollcall.plans.model import LEFT_OUT, Change, Plan, Result
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import Fault, MalformedError, TransientError
 from rollcall.runtime.times import now, to_text
@@ -76,7 +77,7 @@ class Known:
 
 
 def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO, start: Start) -> Iterator[Change]:
-    """Yield one change for every row of the file, in its order.
+    """Yield one change for every row of the file, in its order, then who was left out of it.
 
     Rows are read with the segments that the admin who asked for the upload may see; other columns are not read.
 
@@ -93,23 +94,30 @@ def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO, sta
     segments = visible_segments(ctx.catalogue, [Permission(permission) for permission in upload.permissions])
     catalogue = Catalogue(ctx.catalogue.roles, tuple(segments))
     policies = hubs.policies(ctx.hub.hub_id)
-    rows = islice(reader, start.skip, None)
+    rows, named, skipped, last = iter(reader), left_out.Named(start.seen), 0, 1
+    for number, cells, _ in islice(rows, start.skip):
+        last, skipped = number, skipped + 1
+        named.note(export_of(cells))
     while batch := list(islice(rows, BATCH)):
         keys = [keys_of(cells) for _, cells, _ in batch]
         address_ids = [ctx.key.address_id(email) if email else "" for email, _ in keys]
         known = look(ctx, address_ids, [ref for _, ref in keys])
         at = to_text(now())
         for (number, cells, faults), address_id, (_, ref) in zip(batch, address_ids, keys, strict=True):
+            last = number
+            named.note(export_of(cells))
             persons = known.people_of(address_id, ref)
             base = Change(row=number, outcome="error", kind="invitation", cells=cells)
             parts = [derive(record, ctx.table, ctx.catalogue) for record in persons if not record.person.erased]
             row = list(faults) or parse_row(cells, catalogue, _filled(parts))
             if not isinstance(row, InviteRow) or (told := _ref_faults(ref, known.persons, persons)):
+                named.keep(number, ref)
                 yield _faulty(base, told if isinstance(row, InviteRow) else row)
                 continue
             base = replace(base, subject=address_id)
             first = start.seen.first(number, (address_id, *(record.person_id for record in persons)))
             if first != number:
+                named.keep(number, ref)
                 detail = f"Row {first} is for the same address or person."
                 yield replace(base, outcome="duplicate_of_row", reason="duplicate_of_row", detail=detail)
                 continue
@@ -120,6 +128,7 @@ def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO, sta
                 continue
             warnings = _warnings(known.invitations.get(address_id), persons, policies, at[:10])
             yield replace(base, outcome="invite", todo=True, data=_data(ctx, row, parts), warnings=warnings)
+    yield from islice(left_out.changes(ctx, named, last), start.skip - skipped, None)
 
 
 def _warnings(
@@ -203,7 +212,7 @@ def _data(ctx: HubContext, row: InviteRow, parts: Sequence[Slice]) -> dict[str, 
 
 
 def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:
-    """Invite one address: invitation and mail in one transaction, which also checks address and person.
+    """Invite one address: invitation and mail in one transaction, which also checks address and person; or leave out.
 
     Run again it finds the invitation of this plan and says the same.
 
@@ -212,6 +221,8 @@ def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:
     TransientError
         If others wrote the invitation or the address too often in these moments.
     """
+    if change.kind == LEFT_OUT:
+        return left_out.apply_change(plan, change)
     hub_id = plan.hub_id
     for _ in tries():
         at = now()

@@ -88,7 +88,7 @@ KINDS: dict[PlanKind, Kind] = {
     PlanKind.INVITES: Kind(
         invites.apply_change,
         plan_rows=invites.plan_rows,
-        undo=Undo(frozenset({"invited"}), invite_undo.plan_undo, invite_undo.apply_undo),
+        undo=Undo(frozenset({"invited", "declined_for_now"}), invite_undo.plan_undo, invite_undo.apply_undo),
     ),
     PlanKind.MEMBER_EDITS: Kind(
         members_file.apply_change,

@@ -59,6 +59,8 @@ WORDS = {
     "reversed": "Reversed",
     "left": "Edited since, left as it is",
     "impossible": "Cannot be reversed",
+    "declined_for_now": "Left out of the file, not invited for now",
+    "nobody_to_invite": "Left out of the file, and nobody to be invited any more",
     "left_out": "Not approved",
     "not_applied": "Not done, the plan was stopped",
     "conflict": "Changed in the meantime, not overwritten",

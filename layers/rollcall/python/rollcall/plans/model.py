@@ -53,6 +53,7 @@ class PlanState(StrEnum):
 
 
 # Approved, and not at its end. Parts that were begun are brought to their end in each of these states.
+LEFT_OUT = "left_out"
 RUNNING = frozenset({PlanState.APPLYING, PlanState.PAUSED, PlanState.STOPPING})
 OPEN = frozenset({PlanState.PLANNING, PlanState.AWAITING_APPROVAL, *RUNNING})
 DONE = frozenset({PlanState.APPLIED, PlanState.STOPPED})
@@ -204,7 +205,7 @@ class Change:
     todo
         It is still to be applied; the others are there to be read.
     kind
-        ``invitation``, ``member``, ``rule``.
+        ``invitation``, ``member``, ``rule``; ``left_out`` where a file says nothing of somebody and means it.
     subject
         Id of the address or member.
     edits

@@ -10,6 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from rollcall.files.cells import csv_lines
+from rollcall.plans.model import LEFT_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,9 +37,10 @@ def with_result(change: Change, result: Result | None) -> Change:
 def lines(changes: Iterable[Change]) -> Iterator[bytes]:
     """Return the lines of the report: UTF-8 with BOM, CRLF, cells that no spreadsheet runs as a formula.
 
-    The columns are those of the first change; changes that came from no row are told in words.
+    The columns are those of the first change; changes that came from no row are told in words. Who was left out of the
+    file is not in its report either: uploaded again, it would invite them.
     """
-    coming = iter(changes)
+    coming = (change for change in changes if change.kind != LEFT_OUT)
     first = next(coming, None)
     columns = tuple(name for name in _cells(first) if name not in (RESULT, REASON)) if first else ()
     rows = (_row(change, columns) for change in chain([first] if first else [], coming))

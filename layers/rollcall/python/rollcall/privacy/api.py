@@ -78,6 +78,7 @@ class PersonData(Shown):
     persons: dict[str, Any]
     members: dict[str, Any]
     invitations: list[dict[str, Any]]
+    left_out: list[dict[str, Any]]
     mails: list[dict[str, Any]]
     events: list[dict[str, Any]]
     activity: list[dict[str, Any]]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rollcall.activity import store as activity
+from rollcall.invitations.left_out import get_left_out
 from rollcall.invitations.model import invitation_to_item
 from rollcall.mail import store as mails
 from rollcall.members.model import member_to_item
@@ -25,8 +27,9 @@ MOST = 1000
 def data_of(ctx: HubContext, record: PersonRecord) -> dict[str, Any]:
     """Return everything that lies in tables about the human this person is, as plain values.
 
-    Keys: ``persons`` (every value with the stamp of the event that set it), ``members``, ``invitations``, ``mails``
-    (kind, state, times), ``events``, ``activity``; of the last two the newest ``MOST`` of each person or member.
+    Keys: ``persons`` (every value with the stamp of the event that set it), ``members``, ``invitations``, ``left_out``
+    (an admin took them out of an invite file), ``mails`` (kind, state, times), ``events``, ``activity``; of the last
+    two the newest ``MOST`` of each person or member.
     """
     hub_id = ctx.hub.hub_id
     known = look(hub_id, ctx.key, Subject({record.person_id: record.person.source_id}))
@@ -42,6 +45,7 @@ def data_of(ctx: HubContext, record: PersonRecord) -> dict[str, Any]:
         "persons": {person_id: person_to_item(one.person) for person_id, one in sorted(known.persons.items())},
         "members": {member_id: member_to_item(one) for member_id, one in sorted(known.members.items())},
         "invitations": [invitation_to_item(one) for _, one in sorted(known.invitations.items())],
+        "left_out": [asdict(one) for one in get_left_out(hub_id, sorted(known.subject.persons)).values()],
         "mails": [
             _mail(hub_id, key) for one in sorted(known.subject.addresses) for key in mails.to_address(hub_id, one)
         ],

@@ -9,6 +9,7 @@ What lies in tables is counted in the transaction that takes it away.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from rollcall.activity import store as activity
 from rollcall.activity.model import Kind as ActivityKind
 from rollcall.hubs import context
 from rollcall.hubs import store as hubs
+from rollcall.invitations import left_out
 from rollcall.invitations import store as invitations
 from rollcall.mail import store as mails
 from rollcall.people import event_log
@@ -99,6 +101,8 @@ def _tables(ctx: HubContext, erasure: Erasure) -> Iterator[str]:
     written: set[str] = set()
     found = Subject()
     for person_id in sorted(erasure.subject.persons):
+        with suppress(dynamo.ConditionFailedError):  # nobody left them out
+            dynamo.write([left_out.forget_action(hub_id, person_id)])
         for item in dynamo.query_all(event_log.TABLE, f"{hub_id}#{person_id}", index="by_person"):
             email = ((item.get("event") or {}).get("fields") or {}).get("email")
             written |= {email} if email else set()

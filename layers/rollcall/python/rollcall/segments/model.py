@@ -136,9 +136,9 @@ def normalise(text: str) -> str:
 # Columns of our own in the files that admins edit, as people call them: a segment of that name could not have one.
 _RESERVED = frozenset(
     {
-        "email", "first name", "last name", "language", "locale", "note", "profile", "reason", "ref", "result",
-        "role", "roles", "status", "version", "e mail", "mail", "email address", "e mail address", "firstname",
-        "given name", "lastname", "surname", "family name",
+        "email", "export", "first name", "last name", "language", "locale", "note", "profile", "reason", "ref",
+        "result", "role", "roles", "status", "version", "e mail", "mail", "email address", "e mail address",
+        "firstname", "given name", "lastname", "surname", "family name",
     }
 )  # fmt: skip
 _RESERVED_PREFIXES = ("profile:", "hris:")
