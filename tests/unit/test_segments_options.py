@@ -10,7 +10,8 @@ import pytest
 
 from rollcall.runtime.errors import MalformedError
 from rollcall.segments.model import Catalogue, Option, Role, Segment, normalise
-from rollcall.segments.options import MAX_OPTIONS, NearIndex, add_options, read_pasted
+from rollcall.segments.nearest import Near, NearIndex
+from rollcall.segments.options import MAX_OPTIONS, add_options, read_pasted
 
 
 def _add(existing: list[str], given: list[str]) -> tuple[list[str], list[tuple[str, str]], list[tuple[str, str]]]:
@@ -123,7 +124,7 @@ def test_misspelling_is_near_and_another_word_is_not(text: str, near: str | None
 def test_worse_misspelling_is_still_suggested() -> None:
     """A suggestion looks further than one letter, and says nothing where nothing is close."""
     index = NearIndex(["Communications", "Partnerships"])
-    assert index.suggest("Comunicatons") == "Communications"
+    assert index.suggest("Comunicatons") == Near("Communications", 0.86)
     assert index.suggest("Gardening") is None
 
 

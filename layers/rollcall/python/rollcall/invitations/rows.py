@@ -16,7 +16,8 @@ from rollcall.files.cells import split_values
 from rollcall.privacy.emails import usable_email, written_email
 from rollcall.runtime.errors import Fault
 from rollcall.segments.model import Catalogue, Role, Segment, normalise
-from rollcall.segments.options import NearIndex, clean_label
+from rollcall.segments.nearest import NearIndex
+from rollcall.segments.options import clean_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -250,7 +251,7 @@ def _look_up(column: _Column, text: str, faults: list[Fault]) -> tuple[str, ...]
         identifier = column.find(label)
         if identifier is None:
             near = column.near.suggest(label)
-            hint = f" Did you mean “{near}”?" if near else ""
+            hint = f" Did you mean “{near.label}”?" if near else ""
             given = f"There is no {column.what} “{_short(label)}”." if "@" not in label else _NO_ADDRESS
             detail = f"{given}{hint}"
             faults.append(Fault(column.place, f"unknown_{column.what}", detail))

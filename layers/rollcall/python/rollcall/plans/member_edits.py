@@ -6,7 +6,6 @@ meanwhile is a conflict and is shown with both values. An empty cell is no edit;
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +34,7 @@ from rollcall.runtime.errors import Fault, TooLargeToStoreError, TransientError
 from rollcall.runtime.times import now, to_text
 from rollcall.runtime.tries import tries
 from rollcall.segments.model import normalise
+from rollcall.segments.nearest import NearIndex
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -220,9 +220,8 @@ def _look_up(values: Sequence[str], column: Column, known: Mapping[str, str], wo
 
 
 def _unknown(column: Column, text: str, words: _Words) -> Fault:
-    by_form = {normalise(label): label for label in words.labels}
-    near = difflib.get_close_matches(normalise(text), by_form, n=1)
-    hint = f" Did you mean “{by_form[near[0]]}”?" if near else ""
+    near = NearIndex(words.labels).suggest(text)
+    hint = f" Did you mean “{near.label}”?" if near else ""
     return Fault(column.header, words.code, f"There is no {words.what} “{text[:60]}”.{hint}")
 
 
