@@ -34,6 +34,7 @@ demo: up ## the main job as a story, on the stack (starts it)
 
 test: setup lint ## lint, types, import rules and every test that needs no other tools; starts the stack for the flows
 	@$(PYTEST) $(WORKERS) tests/unit tests/property tests/contract tests/template tests/integration tests/faults
+	@$(PYTEST) tests/benchmarks
 	@$(RUN) tools/stack.py up
 	@$(PYTEST) --timeout 900 tests/e2e
 
@@ -41,8 +42,8 @@ test-long: up ## long runs: the whole fault matrix, twenty times the examples
 	@ROLLCALL_LONG=1 $(PYTEST) $(WORKERS) --timeout 3600 -m "long or not long" tests/property tests/faults tests/unit
 	@ROLLCALL_LONG=1 $(PYTEST) --timeout 3600 -m long tests/integration tests/e2e
 
-bench: setup ## how fast, in figures
-	@$(PYTEST) -s tests/benchmarks
+bench: setup ## how fast, each figure beside its floor and beside what it was the last time
+	@ROLLCALL_BENCH=1 $(PYTEST) -s --timeout 3600 -m "long or not long" tests/benchmarks
 
 lint: ## format, lint, types, import rules
 	$(SETUP) dev

@@ -1,7 +1,4 @@
-"""How fast, as ratios against the floor in the same run; printed, and kept in ``.local/bench.jsonl``.
-
-The bounds are far off on purpose: they catch a slip of an order of magnitude, not a slow machine.
-"""
+"""How fast rules and readers are, as ratios against the floor in the same run (``measure.py``)."""
 
 from __future__ import annotations
 
@@ -10,11 +7,7 @@ import hashlib
 import hmac
 import io
 import json
-import statistics
-import time
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rollcall.files.rows import read_rows
 from rollcall.hubs.model import Source
@@ -22,42 +15,16 @@ from rollcall.people.events import DirectoryEvent, Kind
 from rollcall.people.merge import merge
 from rollcall.sources import standard
 from rollcall.sources.model import Delivery
+from tests.benchmarks.measure import compare, size
 from tests.support.vendors import STANDARD_SECRET, sign_standard
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-ROOT = Path(__file__).parents[2]
-ROUNDS = 9
-
-
-def _median(work: Callable[[], object]) -> float:
-    """Return the median of nine runs, in seconds."""
-    times = []
-    for _ in range(ROUNDS):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
-
-
-def _keep(name: str, ours: float, floor: float) -> float:
-    """Print a figure beside its floor, append it to the history, and return the ratio."""
-    ratio = ours / floor
-    print(f"\n{name}: {ours * 1000:.2f} ms, floor {floor * 1000:.2f} ms, {ratio:.1f} x")
-    line = {"at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "name": name, "ms": ours * 1000, "ratio": ratio}
-    history = ROOT / ".local" / "bench.jsonl"
-    history.parent.mkdir(exist_ok=True)
-    with history.open("a") as file:
-        file.write(json.dumps(line) + "\n")
-    return ratio
 
 
 def test_reading_rows_against_the_bare_csv_reader() -> None:
-    """20,000 rows of 12 columns: dialect, encoding, limits and cells cost a few times the bare reader."""
+    """A file of 12 columns: dialect, encoding, limits and cells cost a few times the bare reader."""
     row = "maya.okafor@example.com,Maya,Okafor,Mentor,London,English,en,E-1042,Programmes,Senior,North,4\r\n"
     header = "email,first_name,last_name,role,Location,Languages,language,ref,a,b,c,d\r\n"
-    body = (header + row * 20_000).encode()
+    rows = size(full=100_000, short=20_000)
+    body = (header + row * rows).encode()
 
     def floor() -> int:
         return sum(1 for _ in csv.reader(io.TextIOWrapper(io.BytesIO(body), "utf-8", newline="")))
@@ -66,7 +33,7 @@ def test_reading_rows_against_the_bare_csv_reader() -> None:
         return sum(1 for _ in read_rows(io.BytesIO(body)))
 
     assert ours() == floor() - 1
-    assert _keep("read 20,000 rows", _median(ours), _median(floor)) < 12
+    compare("read rows", ours, floor, bound=10)
 
 
 def test_verifying_and_parsing_a_webhook_against_hmac_and_json() -> None:
@@ -91,7 +58,7 @@ def test_verifying_and_parsing_a_webhook_against_hmac_and_json() -> None:
             standard.verify(delivery, [STANDARD_SECRET])
             standard.parse(delivery, source)
 
-    assert _keep("verify and parse 200 webhooks", _median(ours), _median(floor)) < 100
+    compare("verify and parse 200 webhooks", ours, floor, bound=30)
 
 
 def test_merging_against_copying_what_the_events_say() -> None:
@@ -118,4 +85,4 @@ def test_merging_against_copying_what_the_events_say() -> None:
         for event in history:
             values = {**values, **event.attributes}
 
-    assert _keep("merge 200 events", _median(ours), _median(floor)) < 500
+    compare("merge 200 events", ours, floor, bound=150)
