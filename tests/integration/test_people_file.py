@@ -140,17 +140,17 @@ def test_a_list_of_an_earlier_time_loses_to_what_came_since(world: World) -> Non
 
 
 def test_rows_with_faults_are_named_and_the_rest_goes_on(world: World) -> None:
-    """Every fault has its column; rows about one person, nearly one id or one e-mail are told."""
+    """Every fault has its column; rows about one person, nearly one id or one e-mail are told; the first one has it."""
     lines = (
-        ",nobody@example.com,A,B,,,",
-        "E-7,a@example.com,A,B,gone,,",
-        MAYA,
-        MAYA,
-        "e-1,other@example.com,A,B,,,",
-        "E-9,maya@example.com,A,B,,,",
-        "E-10,,A,B,,,",
+        ",nobody@example.com,A,B,,,,",
+        "E-7,a@example.com,A,B,gone,,,",
+        f"{MAYA},2026-10-01",
+        f"{MAYA},2026-10-01",
+        "e-1,other@example.com,A,B,,,,",
+        "E-9,maya@example.com,A,B,,,,2026-10-02",
+        "E-10,,A,B,,,,",
     )
-    plan = _plan(world, HEADER, *lines)
+    plan = _plan(world, f"{HEADER},as_of", *lines)
     assert plan.counts == {"create": 4, "error": 3}
     told = [change.reason for change in changes_of(plan)]
     assert told == ["bad_id", "unknown_status", "", "duplicate_of_row", "looks_alike", "same_email", "no_email"]
