@@ -33,10 +33,11 @@ demo: up ## the main job as a story, on the stack (starts it)
 	@$(RUN) -m demo .local/stack.json
 
 test: setup lint ## lint, types, import rules and every test that needs no other tools; starts the stack for the flows
-	@$(PYTEST) $(WORKERS) tests/unit tests/property tests/contract tests/template tests/integration tests/faults
-	@$(PYTEST) tests/benchmarks
 	@$(RUN) tools/stack.py up
-	@$(PYTEST) --timeout 900 tests/e2e
+	@echo "The flows on the stack run beside the other tests; what they say comes at the end."
+	@$(PYTEST) --timeout 900 tests/e2e > .local/flows.log 2>&1 & flows=$$!; trap "kill $$flows" INT TERM; \
+	$(PYTEST) $(WORKERS) tests/unit tests/property tests/contract tests/template tests/integration tests/faults; rest=$$?; \
+	wait $$flows; flows=$$?; cat .local/flows.log; exit $$((rest + flows))
 
 test-long: up ## long runs: the whole fault matrix, twenty times the examples
 	@ROLLCALL_LONG=1 $(PYTEST) $(WORKERS) --timeout 3600 -m "long or not long" tests/property tests/faults tests/unit
