@@ -12,6 +12,7 @@ from rollcall.members.edits import ColumnEdit
 from rollcall.people.events import Kind
 from rollcall.runtime.times import now, to_text
 from tests.support.admin import call, claims_of
+from tests.support.plans import drain
 from tests.support.races import BASES, MAYA, edits_of, member_id, publish_to_all
 from tests.support.streams import recording
 from tests.support.world import RULES, World
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from rollcall.activity.model import Activity
 
 STEPS = 20
+CAUSES = {"event", "admin", "plan", "catalogue", "settings"}
 OFFICES: list[str | None] = ["London", "Toronto", "Łódź", None]
 
 
@@ -78,7 +80,15 @@ def _publish(world: World, chance: random.Random, step: int) -> None:
     publish_to_all(world, RULES[1:])
 
 
-WAYS: list[Callable[[World, random.Random, int], None]] = [_event, _event, _event, _patch, _plan, _publish]
+def _settings(world: World, chance: random.Random, step: int) -> None:
+    """Let the hub take people back by events, or no longer."""
+    del step
+    body = {"reactivate_on_event": chance.random() < 0.5}
+    assert call("PUT", f"/hubs/{world.hub.hub_id}", claims_of(f"{world.hub.hub_id}:admin"), body).status == 200
+    drain(world)
+
+
+WAYS: list[Callable[[World, random.Random, int], None]] = [_event, _event, _event, _patch, _plan, _publish, _settings]
 
 
 @pytest.mark.parametrize("seed", [1])
@@ -111,7 +121,7 @@ def _workload(world: World, chance: random.Random, steps: int) -> None:
             where = f"step {step}: {[(entry.field, entry.old, entry.new) for entry in new]}"
             assert _replayed(before, new) == after, where
             assert all(entry.cause and entry.actor and entry.at for entry in new), where
-            assert {entry.cause.partition(":")[0] for entry in new} <= {"event", "admin", "plan", "catalogue"}, where
+            assert {entry.cause.partition(":")[0] for entry in new} <= CAUSES, where
             changes += before != after
             before = after
         assert changes >= steps // 10

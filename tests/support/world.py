@@ -208,6 +208,8 @@ VOLATILE = {
     "recent_changes",
     "deleted_at",
     "due_sk",
+    "look_at",
+    "remind_at",
     "by_hub_sk",
     "by_hub_pk",
     "by_name_pk",

@@ -59,7 +59,8 @@ class Activity:
     old, new
         Ids of roles and options, else text; ``None`` where there was or is nothing.
     cause
-        ``event:<id>``, ``plan:<id>``, ``accept:<address id>``, ``admin``, ``mapping:<version>``, ...
+        ``event:<id>``, ``plan:<id>``, ``accept:<address id>``, ``admin``, ``mapping:<version>``,
+        ``settings:<version>``, ...
     actor
         The admin's subject, ``directory`` or ``member``.
     at

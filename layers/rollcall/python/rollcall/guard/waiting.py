@@ -13,7 +13,7 @@ from rollcall.members.model import Hold, Status
 from rollcall.people.events import Stamp
 from rollcall.plans import store as plans
 from rollcall.runtime import dynamo
-from rollcall.runtime.times import to_text
+from rollcall.runtime.times import expiry, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,8 @@ def waits_action(hub_id: str, removal: Removal, hold: Hold, at: datetime) -> dyn
 def passed_action(hub_id: str, removal: Removal, at: datetime) -> dynamo.Action:
     """Return the write that remembers a removal which takes place."""
     key = f"{to_text(at)}#{removal.member_id}#{removal.source_id}"
-    return dynamo.put_action(TABLE, {"pk": _passed_pk(hub_id), "sk": key, **_item(removal, at), "reason": ""})
+    item = {"pk": _passed_pk(hub_id), "sk": key, **_item(removal, at), "reason": ""}
+    return dynamo.put_action(TABLE, item)
 
 
 def waiting(hub_id: str, plan_id: str) -> Iterator[Leaver]:
@@ -96,6 +97,7 @@ def _item(removal: Removal, at: datetime) -> dict[str, Any]:
         "upto": [removal.upto.at, removal.upto.event_id],
         "to": str(removal.to),
         "at": to_text(at),
+        "expires": expiry(to_text(at)),
     }
 
 

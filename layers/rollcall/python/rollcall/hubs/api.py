@@ -9,18 +9,20 @@ from typing import Annotated, Any, Literal, TypeVar
 from aws_lambda_powertools.event_handler import Response
 from pydantic import AfterValidator, Field, StringConstraints
 
-from rollcall.api import etags
+from rollcall.api import auth, etags
 from rollcall.api.auth import needs, platform
 from rollcall.api.routing import make_router
 from rollcall.api.shapes import JSON, Given, Listed, Shown
 from rollcall.hubs import admins as admin_store
-from rollcall.hubs import store
+from rollcall.hubs import context, store
 from rollcall.hubs.admins import AdminList, ListedAdmin, Notice
 from rollcall.hubs.model import Delivery, Hub, Permission
+from rollcall.plans import catalogue_change
 from rollcall.privacy.emails import identity_of, written_email
 from rollcall.runtime.errors import Fault, MalformedError
 from rollcall.runtime.ids import is_ulid, new_id
 from rollcall.runtime.observability import log
+from rollcall.runtime.times import now
 from rollcall.runtime.zones import zone_named
 from rollcall.segments.model import Role
 from rollcall.segments.store import change_catalogue
@@ -204,13 +206,19 @@ def get_settings(hub_id: str) -> Response[HubShown]:
 @router.put("/hubs/<hub_id>", summary="Change settings of the hub", tags=["Hub"])
 @needs(Permission.ADMIN)
 def change_settings(hub_id: str, body: HubSettings) -> Response[HubShown]:
-    """Change the settings that are named; `If-Match` guards against changes by others."""
+    """Change the settings that are named; `If-Match` guards against changes by others.
+
+    `source_precedence` and `reactivate_on_event` decide what is shown of members: these follow within minutes.
+    """
     headers = router.current_event.headers
+    actor = auth.caller(router.current_event.raw_event).subject
 
     def change() -> Hub:
         hub = store.get_hub(hub_id)
         etags.check(headers, hub.version)
         updated = _with_settings(hub, body.model_dump(exclude_unset=True, exclude_none=True))
+        if updated.shows != hub.shows:
+            return _change_what_is_shown(updated, actor)
         return store.update_hub(updated, seen=hub.version)
 
     hub = etags.retry(change)
@@ -269,6 +277,17 @@ def _with_settings(hub: Hub, given: dict[str, Any]) -> Hub:
             faults.append(Fault(f"body.source_precedence.{n}", "unknown_source", detail))
     if faults:
         raise MalformedError(faults)
+    return updated
+
+
+def _change_what_is_shown(hub: Hub, actor: str) -> Hub:
+    """Store settings and, in the same transaction, that every member is to be computed anew."""
+    hub_id, version = hub.hub_id, context.load(hub.hub_id).catalogue_version
+    updated, action = store.update_action(hub, seen=hub.version)
+    cause = f"settings:{updated.version}"
+    work = catalogue_change.work_action(hub_id, version + 1, actor, now(), cause)
+    change_catalogue(hub_id, version, [], [], [action, work])
+    catalogue_change.announce(hub_id, version + 1)
     return updated
 
 

@@ -83,6 +83,11 @@ class Hub:
     template_delivery: Delivery = Delivery.ATTACHMENT
     default_role: str = ""
 
+    @property
+    def shows(self) -> tuple[object, ...]:
+        """What decides what is shown of members: where it changes, they are computed anew."""
+        return self.source_precedence, self.reactivate_on_event
+
     def __repr__(self) -> str:
         """Show the id only: the salt is no business of a log."""
         return f"Hub({self.hub_id})"

@@ -65,13 +65,18 @@ def update_hub(hub: Hub, *, seen: int) -> Hub:
     PreconditionError
         If somebody else changed them in the meantime.
     """
-    updated = replace(hub, version=seen + 1)
-    action = dynamo.put_action(TABLE, updated.to_item(), "#version = :seen", {"seen": seen})
+    updated, action = update_action(hub, seen=seen)
     try:
         dynamo.write([action])
     except dynamo.ConditionFailedError as exc:
         raise PreconditionError from exc
     return updated
+
+
+def update_action(hub: Hub, *, seen: int) -> tuple[Hub, dynamo.Action]:
+    """Return changed settings with the next version, and their write, on condition that the version is as seen."""
+    updated = replace(hub, version=seen + 1)
+    return updated, dynamo.put_action(TABLE, updated.to_item(), "#version = :seen", {"seen": seen})
 
 
 def hub_key(hub_id: str, salt: str) -> HubKey:

@@ -124,6 +124,8 @@ class Member:
         Source id → a removal by that source which has no effect yet.
     recent_changes
         Ids of the last plan changes applied, so that applying one again is known for what it is.
+    shown
+        What was shown of them when they were last written; nothing if nothing is stored yet.
     rev
         Counts writes; 0 means that nothing is stored yet.
     """
@@ -138,6 +140,7 @@ class Member:
     created_at: str = ""
     holds: Mapping[str, Hold] = field(default_factory=dict)
     recent_changes: tuple[str, ...] = ()
+    shown: Item | None = field(default=None, repr=False, compare=False)
     rev: int = 0
     change: Change = field(default_factory=lambda: Change("", "", ""))
 
@@ -185,6 +188,7 @@ def member_from_item(item: Item) -> Member:
         created_at=item["created_at"],
         holds={source_id: _hold_from_item(hold) for source_id, hold in item.get("holds", {}).items()},
         recent_changes=tuple(item["recent_changes"]),
+        shown=item.get("shown"),
         rev=item["rev"],
         change=Change(item["cause"], item["actor"], item["changed_at"]),
     )

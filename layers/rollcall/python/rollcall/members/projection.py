@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from rollcall.mapping.table import project
-from rollcall.members.model import Manual, Member, Slice, Status
+from rollcall.members.model import Item, Manual, Member, Slice, Status
 from rollcall.people.events import Stamp
 from rollcall.people.merge import DirectoryStatus
 
@@ -100,6 +100,20 @@ def view(member: Member, hub: Hub, single_valued: frozenset[str]) -> View:
         profile=profile,
         provenance={key: tuple(names) for key, names in provenance.items()},
     )
+
+
+def shown_item(shown: View) -> Item:
+    """Return what is shown of a member as it is stored beside the parts that it is made of."""
+    return {
+        "status": str(shown.status),
+        "status_reason": shown.status_reason,
+        "email": shown.email,
+        "first_name": shown.first_name,
+        "last_name": shown.last_name,
+        "roles": list(shown.roles),
+        "segments": {name: list(options) for name, options in shown.segments.items()},
+        "profile": dict(shown.profile),
+    }
 
 
 def in_precedence(slices: Iterable[Slice], precedence: Sequence[str]) -> list[Slice]:

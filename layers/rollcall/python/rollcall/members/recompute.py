@@ -1,7 +1,7 @@
-"""A member computed anew from mapping table and catalogue: after either changed, or moved while a member was made.
+"""A member computed anew from mapping table, catalogue and settings: after one of them changed, or moved meanwhile.
 
-Nothing is written unless what a source gives differs. Whoever wrote looks at the versions once more: if they moved in
-the meantime, the member is computed once more.
+Nothing is written unless what a source gives differs, or what is shown. Whoever wrote looks at the versions once more:
+if they moved in the meantime, the member is computed once more.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rollcall.hubs import context
 from rollcall.members import store
-from rollcall.members.projection import derive, same_content, single_valued, view, with_slice
+from rollcall.members.projection import derive, same_content, shown_item, single_valued, view, with_slice
 from rollcall.people import store as people
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import TooLargeToStoreError, TransientError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from rollcall.hubs.context import HubContext
     from rollcall.members.model import Change, Member
+    from rollcall.members.projection import View
     from rollcall.people.model import PersonRecord
 
 BATCH = 100
@@ -48,6 +49,11 @@ def recomputed(ctx: HubContext, member: Member, records: Mapping[str, PersonReco
     return fresh
 
 
+def is_shown_otherwise(member: Member, shown: View) -> bool:
+    """Tell whether a member is stored with something else than what is to be shown: a setting of the hub moved."""
+    return member.shown != shown_item(shown)
+
+
 def recompute_member(ctx: HubContext, member_id: str, change: Change) -> bool:
     """Compute a member anew until the versions it was computed from stay. Returns whether anything was written.
 
@@ -70,9 +76,9 @@ def recompute_member(ctx: HubContext, member_id: str, change: Change) -> bool:
             return is_written
         records = people.get_persons(hub_id, [part.person_id for part in member.slices.values()])
         fresh = recomputed(ctx, member, records)
-        if fresh != member:
+        shown = view(fresh, ctx.hub, single_valued(ctx.catalogue))
+        if fresh != member or is_shown_otherwise(member, shown):
             fresh = replace(fresh, change=change)
-            shown = view(fresh, ctx.hub, single_valued(ctx.catalogue))
             checks = [people.check_person(hub_id, record) for record in _own(member, records)]
             try:
                 dynamo.write([store.put_member(hub_id, fresh, shown), *checks])
@@ -105,7 +111,9 @@ def recompute_shard(ctx: HubContext, shard: int, change: Change) -> int:
         asked = [part.person_id for member in found.values() for part in member.slices.values()]
         records = people.get_persons(hub_id, asked)
         for member in found.values():
-            if recomputed(ctx, member, records) == member:
+            fresh = recomputed(ctx, member, records)
+            shown = view(fresh, ctx.hub, single_valued(ctx.catalogue))
+            if fresh == member and not is_shown_otherwise(member, shown):
                 continue
             try:
                 written += recompute_member(ctx, member.member_id, change)

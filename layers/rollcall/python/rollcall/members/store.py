@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rollcall.members.model import Member, Status, member_from_item, member_to_item
+from rollcall.members.projection import shown_item
 from rollcall.people.store import sort_name
 from rollcall.runtime import dynamo, lists
 from rollcall.runtime.ids import SHARDS, shard_of
@@ -53,16 +54,7 @@ def put_member(hub_id: str, member: Member, shown: View) -> dynamo.Action:
         "sk": "-",
         "rev": member.rev + 1,
         **member_to_item(member),
-        "shown": {
-            "status": str(shown.status),
-            "status_reason": shown.status_reason,
-            "email": shown.email,
-            "first_name": shown.first_name,
-            "last_name": shown.last_name,
-            "roles": list(shown.roles),
-            "segments": {name: list(options) for name, options in shown.segments.items()},
-            "profile": dict(shown.profile),
-        },
+        "shown": shown_item(shown),
     }
     list_id = _deleted(hub_id) if shown.status is Status.DELETED else hub_id
     item["by_name_pk"] = f"{list_id}#{shard_of(member.member_id)}"

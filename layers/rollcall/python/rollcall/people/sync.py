@@ -16,7 +16,9 @@ from rollcall.guard.admit import Admitted, admit
 from rollcall.hubs import context
 from rollcall.invitations import store as invitations
 from rollcall.members import store as members
+from rollcall.members.model import Change
 from rollcall.members.projection import single_valued, view
+from rollcall.members.recompute import recompute_member
 from rollcall.people import event_log, store
 from rollcall.people.addresses import last_said, rank_of
 from rollcall.people.decide import ERASED, FUTURE, UNSTORABLE, Decision, Known, decide
@@ -144,6 +146,7 @@ def _settle(hub_id: str, logged: LoggedEvent, outcome: Outcome) -> None:
 
 def _apply(hub_id: str, event: DirectoryEvent) -> Outcome:
     told: Outcome | None = None
+    moved = False
     for _ in tries():
         try:
             ctx = context.load(hub_id)
@@ -160,7 +163,11 @@ def _apply(hub_id: str, event: DirectoryEvent) -> Outcome:
         if decision.record and decision.record.due_at:
             end_if_due(ctx.hub, decision.record, now())
         if context.current_versions(hub_id) == ctx.versions:
+            if moved and known.member:  # it may be shown by rules and settings of before
+                change = Change(f"event:{event.event_id}", "directory", to_text(now()))
+                recompute_member(ctx, known.member.member_id, change)
             return told
+        moved = True
     raise TransientError
 
 

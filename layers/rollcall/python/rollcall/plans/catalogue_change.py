@@ -1,6 +1,7 @@
-"""Roles or options changed: what ``*`` rules give changes with them, so every member is computed anew, by shards.
+"""Roles, options or settings of the hub changed, and what is shown with them: every member is computed anew, by shards.
 
-The work is one item for each version of the catalogue, written together with it, which names the shards that are
+Settings that decide what is shown raise the version of the catalogue too, so whoever writes a member looks again. The
+work is one item for each version of the catalogue, written together with it, which names the shards that are
 still to be done. It is gone once none is; as long as it is there, the sweeper points at its shards again.
 """
 
@@ -33,12 +34,19 @@ def pk(hub_id: str, version: int) -> str:
     return f"{hub_id}#C#{version}"
 
 
-def work_action(hub_id: str, version: int, actor: str, at: datetime) -> dynamo.Action:
-    """Return the write of the work, for the transaction that writes this version of the catalogue."""
+def work_action(hub_id: str, version: int, actor: str, at: datetime, cause: str = "") -> dynamo.Action:
+    """Return the write of the work, for the transaction that writes this version of the catalogue.
+
+    Parameters
+    ----------
+    cause
+        What the activity names; ``catalogue:<version>`` unless told.
+    """
     item = {
         "pk": pk(hub_id, version),
         "sk": "-",
         "actor": actor,
+        "cause": cause or f"catalogue:{version}",
         "waiting": {_name(shard): True for shard in range(SHARDS)},
         "due_pk": _due_partition(shard_of(hub_id) % DUE_SHARDS),
         "due_sk": to_text(at + LOOK_AGAIN),
@@ -73,7 +81,7 @@ def handle_pointer(pointer: Mapping[str, Any]) -> None:
         except NotFoundError:
             dynamo.write([dynamo.delete_action(TABLE, key)])
             return
-        written = recompute_shard(ctx, shard, Change(f"catalogue:{version}", work["actor"], to_text(now())))
+        written = recompute_shard(ctx, shard, Change(work["cause"], work["actor"], to_text(now())))
         log.info("catalogue_shard_done", hub_id=hub_id, version=version, shard=shard, members=written)
     _finish(key, shard)
 
