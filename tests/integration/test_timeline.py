@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from rollcall.activity import store as activity
+from rollcall.invitations import store as invitations
+from rollcall.mail import store as outbox
+from rollcall.mail.model import DeliveryEvent, DeliveryKind, Mail
+from rollcall.mail.model import Kind as MailKind
 from rollcall.members.edits import ColumnEdit
 from rollcall.people.events import Kind
+from rollcall.runtime import dynamo
+from rollcall.runtime.ids import event_id
 from rollcall.runtime.times import now, to_text
 from tests.support.admin import call, claims_of
 from tests.support.plans import drain
 from tests.support.races import BASES, MAYA, edits_of, member_id, publish_to_all
 from tests.support.streams import recording
-from tests.support.world import RULES, World
+from tests.support.world import RULES, SOURCE, T0, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,12 +161,12 @@ def _plain(value: Any) -> Any:
     return (sorted(value) or None) if isinstance(value, list) else value
 
 
-def _timeline(world: World, limit: int = 50, role: str = "admin") -> list[dict[str, Any]]:
+def _timeline(world: World, limit: int = 50, role: str = "admin", since: str = "") -> list[dict[str, Any]]:
     """Return a member's timeline, page after page."""
     found: list[dict[str, Any]] = []
     cursor: str | None = ""
     while cursor is not None:
-        query = {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
+        query = {"limit": str(limit), "since": since} | ({"cursor": cursor} if cursor else {})
         path = f"/hubs/{world.hub.hub_id}/members/{member_id(world)}/activity"
         answer = call("GET", path, claims_of(f"{world.hub.hub_id}:{role}"), query=query)
         assert answer.status == 200, answer.text
@@ -168,10 +175,59 @@ def _timeline(world: World, limit: int = 50, role: str = "admin") -> list[dict[s
     return found
 
 
+LATER = T0 + timedelta(days=3)
+
+
+def _mails(world: World) -> None:
+    """Let the invitation be sent and delivered, a reminder be sent, and another one not."""
+    hub_id, address_id = world.hub.hub_id, world.address_id(MAYA["email"])
+    for number, kind in enumerate((MailKind.INVITATION, MailKind.REMINDER, MailKind.REMINDER), start=1):
+        invitation = invitations.get_invitation(hub_id, address_id)
+        assert invitation is not None
+        at = T0 + timedelta(days=(number - 1) * 3)
+        mail = Mail(
+            invitation.mail_id(hub_id, number),
+            hub_id,
+            kind,
+            MAYA["email"],
+            "en",
+            at,
+            address_id=address_id,
+            invitation_epoch=1,
+        )
+        dynamo.write([outbox.put_action(mail)])
+        if number == 3:
+            outbox.cancel(mail, "invitation_closed")
+            return
+        claimed = outbox.claim(mail, at)
+        assert isinstance(claimed, Mail)
+        outbox.mark_sent(claimed, f"ses-{number}", at)
+        if number == 1:
+            event = DeliveryEvent(hub_id, claimed.mail_id, DeliveryKind.DELIVERED, f"ses-{number}", at)
+            outbox.settle_by_event(claimed, event)
+
+
+def test_events_that_changed_nothing_are_in_the_timeline_with_their_reason(world: World) -> None:
+    """What was said again and what came late is told, page by page, and since a time; what was applied is not."""
+    with recording():
+        BASES["member"][0](world)
+        again = world.event("again", 60, attributes={"Office": "Toronto"})
+        world.tell(again, world.event("same", 61, attributes={"Office": "Toronto"}))
+        world.tell(world.event("late", 59, attributes={"Office": "London"}))
+    found = _timeline(world)
+    told = [(one["new"], one["cause"], one["actor"]) for one in found if one["kind"] == "event_without_effect"]
+    expected = [("same_values", "same"), ("older", "late")]
+    assert sorted(told) == sorted((why, f"event:{event_id(SOURCE, name)}", "directory") for why, name in expected)
+    assert _timeline(world, limit=1) == found
+    since = to_text(T0 + timedelta(hours=12))
+    assert _timeline(world, since=since) == [one for one in found if one["at"] >= since] != found
+
+
 def test_timeline_joins_directory_edits_and_invitation_in_one_order(world: World) -> None:
     """What the directory said, what an admin edited and how they were invited stand in one list, newest first."""
     with recording():
         BASES["invited"][0](world)
+        _mails(world)
         BASES["invited"][1]["accept"].run(world)
         moved = world.event("moved", 60, attributes={"Office": "Toronto"})
         world.tell(moved)
@@ -182,6 +238,10 @@ def test_timeline_joins_directory_edits_and_invitation_in_one_order(world: World
     assert [entry["at"] for entry in found] == sorted((entry["at"] for entry in found), reverse=True)
     assert {entry["kind"] for entry in found} == {
         "invited",
+        "invitation_sent",
+        "mail_delivered",
+        "reminder_sent",
+        "mail_not_sent",
         "invitation_settled",
         "member_created",
         "person_created",
@@ -194,6 +254,8 @@ def test_timeline_joins_directory_edits_and_invitation_in_one_order(world: World
     assert by_kind["person_attribute_changed"]["new"] == "Toronto"
     assert (by_kind["profile_changed"]["cause"], by_kind["profile_changed"]["actor"]) == ("admin", "subject-of-ada")
     assert (by_kind["invitation_settled"]["new"], by_kind["invitation_settled"]["actor"]) == ("accepted", "member")
+    assert [(one["new"], one["at"]) for one in found if one["kind"] == "reminder_sent"] == [("sent", to_text(LATER))]
+    assert by_kind["mail_not_sent"]["new"] == "invitation_closed"
     assert _timeline(world, limit=2) == found
     seen_by_viewer = {entry["kind"] for entry in _timeline(world, role="viewer")}
     assert seen_by_viewer.isdisjoint({"person_attribute_changed", "profile_changed"})

@@ -27,17 +27,28 @@ if TYPE_CHECKING:
 router = make_router()
 
 OneKind = Annotated[Kind | None, Query(description="Only entries of this kind.")]
+Since = Annotated[str, Query(max_length=40, description="RFC 3339; nothing older.")]
 
 
 @router.get("/hubs/<hub_id>/members/<member_id>/activity", summary="Timeline of a member", tags=["Activity"])
 @needs(Permission.VIEW)
-def member_activity(
-    hub_id: str, member_id: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "", kind: OneKind = None
+def member_activity(  # noqa: PLR0917 - query parameters, given by name
+    hub_id: str,
+    member_id: str,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = "",
+    kind: OneKind = None,
+    since: Since = "",
 ) -> Listed[ActivityShown]:
-    """Return what changed of a member, what the directory said of them, and their invitation, newest first."""
+    """Return what changed of a member, what the directory said of them, and their invitation and mails, newest first.
+
+    Events that changed nothing are there too, with their reason.
+    """
     ctx = context.load(hub_id)
     member = existing(ctx, member_id)
-    entries, following = timeline(hub_id, member, limit=limit, cursor=from_cursor(cursor), kind=kind)
+    entries, following = timeline(
+        hub_id, member, limit=limit, cursor=from_cursor(cursor), kind=kind, since=_time(since)
+    )
     return _page(ctx, entries, following)
 
 
@@ -48,7 +59,7 @@ def hub_activity(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = "",
     kind: OneKind = None,
-    since: Annotated[str, Query(max_length=40, description="RFC 3339; nothing older.")] = "",
+    since: Since = "",
 ) -> Listed[ActivityShown]:
     """Return what happened in the hub, newest first."""
     entries, following = store.list_for_hub(

@@ -27,6 +27,12 @@ class Kind(StrEnum):
     INVITED = "invited"
     INVITATION_SENT = "invitation_sent"
     INVITATION_SETTLED = "invitation_settled"
+    REMINDER_SENT = "reminder_sent"
+    MAIL_NOT_SENT = "mail_not_sent"
+    MAIL_DELIVERED = "mail_delivered"
+    MAIL_BOUNCED = "mail_bounced"
+    MAIL_COMPLAINED = "mail_complained"
+    EVENT_WITHOUT_EFFECT = "event_without_effect"
     PERSON_CREATED = "person_created"
     PERSON_DELETED = "person_deleted"
     PERSON_ERASED = "person_erased"
@@ -53,9 +59,9 @@ class Activity:
     field
         ``status``, ``status_reason``, ``roles``, ``kept_roles`` (the last ones, which sync would have taken), ``holds``
         (ids of the plans that hold a removal), ``segment:<segment id>``, ``profile:<name>``, ``email``, ``first_name``,
-        ``last_name``; ``invitation`` in a member's timeline; of persons also other core fields, ``attribute:<name>``,
-        ``group:<name>``, ``collision`` (an admin said that it stays); ``member`` or ``person`` for one that is new or
-        erased.
+        ``last_name``; ``invitation``, ``mail`` and ``event`` in a member's timeline; of persons also other core fields,
+        ``attribute:<name>``, ``group:<name>``, ``collision`` (an admin said that it stays); ``member`` or ``person``
+        for one that is new or erased.
     old, new
         Ids of roles and options, else text; ``None`` where there was or is nothing.
     cause

@@ -21,7 +21,7 @@ SEGMENT = "segment:"
 PUBLIC_FIELDS = ("status", "status_reason", "email", "first_name", "last_name")
 # The others are HRIS values: profile fields, attributes, groups, and core fields such as the end date.
 _SEEN_BY_ALL = frozenset(
-    {*PUBLIC_FIELDS, "roles", "kept_roles", "holds", "member", "person", "collision", "invitation"}
+    {*PUBLIC_FIELDS, "roles", "kept_roles", "holds", "member", "person", "collision", "invitation", "mail", "event"}
 )
 _DELETIONS = frozenset({Kind.MEMBER_DELETED, Kind.PERSON_DELETED, Kind.PERSON_ERASED})
 

@@ -73,6 +73,9 @@ class Invitation:
     expires_at: str = ""
     remind_at: str = ""
     settled_at: str = ""
+    delivered_at: str = ""
+    bounced_at: str = ""
+    complained_at: str = ""
     member_id: str = ""
     revoked_by: str = ""
     rev: int = 0

@@ -110,6 +110,8 @@ class Mail:
         When a sweeper must look if nothing happens; ``not_before`` unless told.
     reason
         Why it failed or was cancelled: a stable code.
+    sent_at
+        When SES took it; written by the store.
     """
 
     mail_id: str
@@ -131,6 +133,7 @@ class Mail:
     sweep_at: datetime | None = None
     ses_message_id: str | None = None
     reason: str | None = None
+    sent_at: str = ""
 
     @property
     def pk(self) -> str:
@@ -201,6 +204,7 @@ class Mail:
             sweep_at=from_text(item["due_sk"]) if item.get("due_sk") else None,
             ses_message_id=item.get("ses_message_id"),
             reason=item.get("reason"),
+            sent_at=item.get("sent_at", ""),
         )
 
 

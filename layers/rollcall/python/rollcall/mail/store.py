@@ -30,6 +30,7 @@ from rollcall.runtime.times import to_text
 from rollcall.runtime.tries import tries
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
 TABLE = "MAIL_TABLE"
@@ -54,6 +55,12 @@ def get(hub_id: str, mail_id: str) -> Mail | None:
     """Return a mail of the hub, or nothing."""
     item = dynamo.get(TABLE, mail_key(hub_id, mail_id))
     return Mail.from_item(item) if item else None
+
+
+def get_many(hub_id: str, mail_ids: Iterable[str]) -> list[Mail]:
+    """Return those of the mails that are there."""
+    found = dynamo.get_many(TABLE, [(mail_key(hub_id, mail_id), "-") for mail_id in mail_ids])
+    return [Mail.from_item(item) for item in found.values()]
 
 
 def to_address(hub_id: str, address_id: str) -> list[str]:
