@@ -11,7 +11,7 @@ from rollcall.invitations import store as invitations
 from rollcall.mail import store as mails
 from rollcall.mail.model import due_shards
 from rollcall.mail.send import sweep_mail
-from rollcall.people import event_log, replays
+from rollcall.people import event_log, forgetting, replays
 from rollcall.people import store as people
 from rollcall.plans import catalogue_change
 from rollcall.plans.stuck import wake_due
@@ -60,6 +60,7 @@ def sweep() -> dict[str, int]:
         "people": lambda turn: _people(turn, at),
         "erasures": lambda turn: _erasures(turn, at),
         "sources": lambda turn: _sources(turn, at),
+        "old_events": lambda turn: _old_events(turn, at),
     }
     done: dict[str, int] = {}
     trouble: Exception | None = None
@@ -83,6 +84,11 @@ class _Turn:
         self.count = 0
         self.trouble: Exception | None = None
         self._end = time.monotonic() + seconds
+
+    @property
+    def seconds_left(self) -> float:
+        """How long this kind may still take."""
+        return self._end - time.monotonic()
 
     @property
     def is_over(self) -> bool:
@@ -216,3 +222,11 @@ def _sources(turn: _Turn, at: datetime) -> None:
             if turn.is_over:
                 return
             turn.do(lambda: turn.add(watch.look(hub_id, source_id, at)))  # noqa: B023 - called at once
+
+
+def _old_events(turn: _Turn, at: datetime) -> None:
+    for shard in range(event_log.DUE_SHARDS):
+        for hub_id in forgetting.due_hubs(shard, at, AT_A_TIME):
+            if turn.is_over:
+                return
+            turn.do(lambda: turn.add(forgetting.forget_old(hub_id, at, turn.seconds_left)))  # noqa: B023 - called at once
