@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from rollcall.mapping.sheet import HEADER, Resolution, SheetRows, Unmapped, read_sheet, resolve, write_sheet
+from rollcall.mapping.sheet import HEADER, Resolution, SheetRows, Unmapped, read_sheet, resolve, table_rows, write_sheet
 from rollcall.mapping.table import ANY, MappingTable, OptionTarget, ProfileTarget, RoleTarget, Target, project
 from rollcall.runtime.errors import MalformedError
 from rollcall.segments.model import Catalogue, Option, Role, Segment, Visibility
@@ -76,10 +76,64 @@ def test_two_visibilities_of_one_segment_are_a_fault() -> None:
     assert _faults(*rows) == [("H3", "different_visibility")]
 
 
-def test_a_rule_written_twice_is_one_rule() -> None:
-    """The same rule in another spelling adds nothing."""
-    rows = _read(",Office,A,,Role,,Mentor,", ", office ,a,,role,,MENTOR,").rows
-    assert [row.row for row in rows] == [2]
+def test_a_rule_written_twice_is_told() -> None:
+    """The same rule in another spelling adds nothing: somebody meant another one, or may delete it."""
+    assert _faults(",Office,A,,Role,,Mentor,", ", office ,a,,role,,MENTOR,") == [("G3", "duplicate_rule")]
+
+
+def test_two_texts_for_one_profile_field_are_told() -> None:
+    """Only one of them could ever be shown."""
+    rows = (",Grade,1,,Profile field,Rank,first,", ",Grade,1,,Profile field,rank,top,")
+    assert _faults(*rows) == [("G3", "contradicting_rule")]
+
+
+def test_two_options_for_one_value_of_a_segment_that_takes_one_are_told() -> None:
+    """Whether in two rows or in one cell."""
+    for rows in (
+        [",Office,A,,Segment,Location,London,", ",Office,a,,Segment,Location,Cairo,"],
+        [",Office,A,,Segment,Location,London; Cairo,"],
+    ):
+        with pytest.raises(MalformedError) as caught:
+            _resolve(*rows)
+        assert [(fault.place, fault.code) for fault in caught.value.faults] == [
+            (f"G{len(rows) + 1}", "contradicting_rule")
+        ]
+
+
+def test_a_cell_may_give_several_roles() -> None:
+    """As people write it: with semicolons."""
+    targets, found = _resolve(",Grade,7,,Role,,Mentor; Coach,")
+    assert targets == (RoleTarget("mentor"), RoleTarget(found.new_roles[0].role_id))
+
+
+def test_a_rule_may_name_where_values_are_split() -> None:
+    """Every rule of the field then meets the pieces; the separator is a word or the character itself."""
+    _, found = _resolve(
+        ",Offices,* split at comma,,Segment,Location,*,",
+        ",Offices,Londres,,Segment,Location,London,",
+        ",Grades,* Split at /,,Role,,*,",
+    )
+    assert [rule.separator for rule in found.rules] == [",", "", "/"]
+    table = MappingTable(1, found.rules)
+    given = project({"offices": "Londres, Cairo,,", "Grades": "mentor / none"}, table, CATALOGUE)
+    assert (given.roles, given.segments) == (("mentor",), {"loc": ("ldn",)})
+    assert given.unmapped == (("Grades", "none"), ("offices", "Cairo"))
+    assert given.why["segments.loc.ldn"].value == "Londres"
+
+
+def test_two_separators_of_one_field_are_a_fault() -> None:
+    """A value cannot be cut in two ways."""
+    rows = (",Offices,* split at comma,,Role,,*,", ",offices,* split at bar,,Segment,Location,*,")
+    assert _faults(*rows) == [("C3", "different_separator")]
+
+
+def test_moved_columns_are_told_by_their_header() -> None:
+    """The wording of the header is free; a known word in another column shows that the columns moved."""
+    body = b"HRIS field,HRIS attribute,,Hub type,Hub field,Hub attribute,Visibility\r\nOffice,A,,Role,,Mentor,\r\n"
+    with pytest.raises(MalformedError) as caught:
+        read_sheet(io.BytesIO(body))
+    assert [fault.place for fault in caught.value.faults] == ["A1", "B1", "D1", "E1", "F1", "G1"]
+    assert {fault.code for fault in caught.value.faults} == {"wrong_column"}
 
 
 @pytest.mark.parametrize(
@@ -161,7 +215,7 @@ def test_a_written_table_read_again_gives_the_same_rules() -> None:
         ",Title,*,,Profile field,Job title,*,",
     )
     table = MappingTable(1, found.rules)
-    body = b"".join(write_sheet(table, CATALOGUE, [Unmapped("Office", "-Cairo", 3)]))
+    body = b"".join(write_sheet(table_rows(table, CATALOGUE, [Unmapped("Office", "-Cairo", 3)])))
 
     assert b",=" not in body
     assert b",-" not in body

@@ -13,7 +13,7 @@ from rollcall.api.auth import needs
 from rollcall.api.routing import make_router
 from rollcall.api.shapes import JSON, Given, Shown
 from rollcall.exports import store
-from rollcall.exports.model import Export, Kind, Only, State, read_only
+from rollcall.exports.model import Export, Format, Kind, Only, State, read_only
 from rollcall.hubs import context
 from rollcall.hubs import store as hubs
 from rollcall.hubs.model import Delivery, Permission
@@ -40,7 +40,7 @@ class NewExport(Given):
     """Which file is wanted, and how it is to come: by default as the hub has it.
 
     A members file may hold only those of a status, with a role, with options of segments (name → label). A people file
-    is that of one source.
+    is that of one source. The mapping table comes as a workbook unless `format` says `csv`; all else is CSV.
     """
 
     kind: Kind
@@ -50,6 +50,7 @@ class NewExport(Given):
     role: Annotated[str, StringConstraints(max_length=200)] = ""
     segments: Annotated[dict[str, str], Field(max_length=100)] | None = None
     source_id: str = ""
+    format: Format | None = None
 
 
 class ExportShown(Shown):
@@ -85,6 +86,7 @@ def create_export(hub_id: str, body: NewExport) -> Response[ExportShown]:
         include_declined=body.include_declined,
         only=_only(hub_id, body, permissions),
         source_id=body.source_id,
+        file_format=body.format or (Format.XLSX if body.kind is Kind.MAPPING else Format.CSV),
         created_at=to_text(now()),
     )
     store.create(export)
@@ -132,6 +134,8 @@ def _only(hub_id: str, body: NewExport, permissions: Collection[Permission]) -> 
         faults.append(Fault("source_id", "unknown_source", "Name the source whose people you want."))
     if body.source_id and body.kind is not Kind.PEOPLE:
         faults.append(Fault("source_id", "not_here", "Only a people file is that of a source."))
+    if body.format is Format.XLSX and body.kind is not Kind.MAPPING:
+        faults.append(Fault("format", "not_here", "Only the mapping table comes as a workbook; this file is CSV."))
     only = Only()
     if is_filtered and not faults:
         catalogue = context.load(hub_id).catalogue

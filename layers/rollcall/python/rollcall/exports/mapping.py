@@ -6,29 +6,38 @@ from typing import TYPE_CHECKING
 
 from rollcall.exports.model import visible_segments
 from rollcall.hubs.model import Permission
-from rollcall.mapping.sheet import Unmapped, without_unseen, write_sheet
+from rollcall.mapping.sheet import Unmapped, table_rows, without_unseen
 from rollcall.mapping.table import ANY, project
 from rollcall.people import store as people
 from rollcall.segments.model import normalise
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from rollcall.hubs.context import HubContext
+    from rollcall.mapping.sheet import SheetCells
 
 # A field with more values than that (employee numbers, birthdays) is one row for any value.
 MAX_VALUES = 200
 MAX_ROWS = 10_000
 
 
-def table_lines(ctx: HubContext, permissions: Collection[Permission]) -> Iterator[bytes]:
-    """Yield the lines of the file, its header first; HRIS values only for those who may see them.
+def rows_of_table(ctx: HubContext, permissions: Collection[Permission]) -> Iterator[SheetCells]:
+    """Yield the rows of the file without its header; HRIS values only for those who may see them.
 
     Rules of segments that they may not see are left out; uploading the file keeps those.
     """
     open_ones = unmapped(ctx) if Permission.VIEW_PRIVATE in permissions else []
     visible = {segment.segment_id for segment in visible_segments(ctx.catalogue, permissions)}
-    return write_sheet(without_unseen(ctx.table, visible), ctx.catalogue, open_ones)
+    return table_rows(without_unseen(ctx.table, visible), ctx.catalogue, open_ones)
+
+
+def as_workbook(ctx: HubContext, permissions: Collection[Permission], rows: Iterable[SheetCells]) -> Iterator[bytes]:
+    """Yield the file as a workbook, with what these permissions may see to choose from."""
+    from rollcall.mapping.workbook import write_workbook
+
+    visible = {segment.segment_id for segment in visible_segments(ctx.catalogue, permissions)}
+    yield write_workbook(rows, ctx.catalogue, visible)
 
 
 def unmapped(ctx: HubContext) -> list[Unmapped]:

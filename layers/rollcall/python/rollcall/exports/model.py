@@ -28,6 +28,13 @@ class Kind(StrEnum):
     PEOPLE = "people"
 
 
+class Format(StrEnum):
+    """How the file is written: CSV, or a workbook, which only the mapping table comes as."""
+
+    CSV = "csv"
+    XLSX = "xlsx"
+
+
 class State(StrEnum):
     """How far it is."""
 
@@ -38,11 +45,9 @@ class State(StrEnum):
 
 
 UNFINISHED = frozenset({State.QUEUED, State.RUNNING})
-FILE_NAMES = {
-    Kind.INVITES: "invites.csv",
-    Kind.MEMBERS: "members.csv",
-    Kind.MAPPING: "mapping.csv",
-    Kind.PEOPLE: "people.csv",
+CONTENT_TYPES = {
+    Format.CSV: "text/csv; charset=utf-8",
+    Format.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 _SEEN_WITH = {
     Visibility.PUBLIC: Permission.VIEW,
@@ -153,6 +158,7 @@ class Export:
     include_declined: bool = False
     only: Only = field(default_factory=Only)
     source_id: str = ""
+    file_format: Format = Format.CSV
     state: State = State.QUEUED
     rows: int = 0
     file_key: str = ""
@@ -163,7 +169,7 @@ class Export:
     @property
     def file_name(self) -> str:
         """Name of the file as the admin sees it."""
-        return FILE_NAMES[self.kind]
+        return f"{self.kind}.{self.file_format}"
 
     def to_item(self) -> Item:
         """Return the export as a plain dict, without keys."""
@@ -171,6 +177,7 @@ class Export:
             "kind": str(self.kind),
             "state": str(self.state),
             "delivery": str(self.delivery),
+            "file_format": str(self.file_format),
             "permissions": sorted(str(permission) for permission in self.permissions),
             "only": self.only.to_item(),
         }
@@ -185,6 +192,7 @@ class Export:
                 "kind": Kind(item["kind"]),
                 "state": State(item["state"]),
                 "delivery": Delivery(item["delivery"]),
+                "file_format": Format(item.get("file_format", Format.CSV)),
                 "permissions": frozenset(Permission(permission) for permission in item["permissions"]),
                 "only": Only.from_item(item.get("only", {})),
             }

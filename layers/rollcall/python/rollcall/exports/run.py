@@ -6,10 +6,10 @@ after a death anywhere, there is one file and one mail.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rollcall.exports import invites, mapping, members, people, store
-from rollcall.exports.model import Export, Kind, State
+from rollcall.exports.model import CONTENT_TYPES, Export, Format, Kind, State
 from rollcall.files.cells import csv_lines
 from rollcall.files.rows import LIMITS
 from rollcall.files.storage import put_stream
@@ -18,6 +18,7 @@ from rollcall.hubs.model import Delivery
 from rollcall.mail import store as mails
 from rollcall.mail.model import Attachment, Mail
 from rollcall.mail.model import Kind as MailKind
+from rollcall.mapping.sheet import write_sheet
 from rollcall.people.rows import header_of
 from rollcall.runtime import queues
 from rollcall.runtime.errors import NotFoundError
@@ -27,32 +28,27 @@ from rollcall.runtime.settings import env
 from rollcall.runtime.times import now, to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from rollcall.hubs.context import HubContext
     from rollcall.hubs.model import Hub
 
 EMAILS = "EMAILS_QUEUE_URL"
-CONTENT_TYPE = "text/csv; charset=utf-8"
+T = TypeVar("T")
 
 
-class _Counted:
-    """The lines of a file, counted as they go by."""
+class _Counted(Generic[T]):
+    """The rows of a file, counted as they go by."""
 
-    def __init__(self, lines: Iterable[bytes]) -> None:
-        self._lines = lines
-        self._seen = 0
+    def __init__(self, rows: Iterable[T]) -> None:
+        self._rows = rows
+        self.count = 0
 
-    def __iter__(self) -> Iterator[bytes]:
-        for line in self._lines:
-            self._seen += 1
-            yield line
-
-    @property
-    def rows(self) -> int:
-        """How many lines went by, the header not counted."""
-        return max(self._seen - 1, 0)
+    def __iter__(self) -> Iterator[T]:
+        for row in self._rows:
+            self.count += 1
+            yield row
 
 
 def run_export(hub_id: str, export_id: str) -> State | None:
@@ -77,16 +73,16 @@ def run_export(hub_id: str, export_id: str) -> State | None:
         store.fail(export, "hub_gone", to_text(now()))
         return State.FAILED
     try:
-        lines = _Counted(_lines(ctx, export))
+        lines, rows = _file(ctx, export)
     except people.TooManyColumnsError:
         store.fail(export, "too_many_columns", to_text(now()))
         return State.FAILED
     key = file_key(export)
-    put_stream(env("FILES_BUCKET"), key, lines, content_type=CONTENT_TYPE)
+    put_stream(env("FILES_BUCKET"), key, lines, content_type=CONTENT_TYPES[export.file_format])
     at = now()
-    mail = [mails.put_action(_mail(ctx.hub, export, key, lines.rows, at))] if export.email else []
-    if store.finish(export, key, lines.rows, to_text(at), mail):
-        log.info("export_done", hub_id=hub_id, export_id=export_id, kind=str(export.kind), rows=lines.rows)
+    mail = [mails.put_action(_mail(ctx.hub, export, key, rows.count, at))] if export.email else []
+    if store.finish(export, key, rows.count, to_text(at), mail):
+        log.info("export_done", hub_id=hub_id, export_id=export_id, kind=str(export.kind), rows=rows.count)
     _send(export)
     return State.DONE
 
@@ -101,40 +97,41 @@ def mail_id(export: Export) -> str:
     return digest("export", export.export_id)
 
 
-def _lines(ctx: HubContext, export: Export) -> Iterator[bytes]:
+def _file(ctx: HubContext, export: Export) -> tuple[Iterator[bytes], _Counted[Any]]:
+    """Return the bytes of the file, and its rows, which are counted while the bytes are taken."""
+    if export.kind is Kind.MAPPING:
+        table = _Counted(mapping.rows_of_table(ctx, export.permissions))
+        if export.file_format is Format.XLSX:
+            return mapping.as_workbook(ctx, export.permissions, table), table
+        return write_sheet(table), table
+    header, found = _table(ctx, export)
+    rows = _Counted(found)
+    return csv_lines(header, rows), rows
+
+
+def _table(ctx: HubContext, export: Export) -> tuple[Sequence[str], Iterable[Sequence[str]]]:
+    """Return the header and the rows of a file of people."""
     match export.kind:
         case Kind.INVITES:
-            return _invites(ctx, export)
+            segments = invites.segments_of(ctx, export.permissions)
+            room = LIMITS.columns - len(invites.columns(segments, ()))
+            attributes = invites.attribute_names(export.hub_id, export.permissions, max(room, 0))
+            rows = invites.invite_rows(ctx, export, attributes, to_text(now()))
+            return invites.columns(segments, attributes), rows
         case Kind.MEMBERS:
-            return _members(ctx, export)
-        case Kind.MAPPING:
-            return mapping.table_lines(ctx, export.permissions)
-        case Kind.PEOPLE:
-            return _people(export)
-
-
-def _invites(ctx: HubContext, export: Export) -> Iterator[bytes]:
-    segments = invites.segments_of(ctx, export.permissions)
-    room = LIMITS.columns - len(invites.columns(segments, ()))
-    attributes = invites.attribute_names(export.hub_id, export.permissions, max(room, 0))
-    rows = invites.invite_rows(ctx, export, attributes, to_text(now()))
-    return csv_lines(invites.columns(segments, attributes), rows)
-
-
-def _members(ctx: HubContext, export: Export) -> Iterator[bytes]:
-    segments = members.segments_of(ctx, export.permissions)
-    profile = members.profile_names(ctx, export.permissions)
-    rows = members.member_rows(ctx, export.permissions, profile, export.only)
-    return csv_lines(members.columns(segments, profile), rows)
-
-
-def _people(export: Export) -> Iterator[bytes]:
+            segments = members.segments_of(ctx, export.permissions)
+            profile = members.profile_names(ctx, export.permissions)
+            return (
+                members.columns(segments, profile),
+                members.member_rows(ctx, export.permissions, profile, export.only),
+            )
     names = people.attribute_names(export.hub_id, export.source_id, export.permissions)
-    return csv_lines(header_of(names), people.person_rows(export.hub_id, export.source_id, names, export.permissions))
+    return header_of(names), people.person_rows(export.hub_id, export.source_id, names, export.permissions)
 
 
 def _mail(hub: Hub, export: Export, key: str, rows: int, at: datetime) -> Mail:
-    attachment = Attachment(key, export.file_name) if export.delivery is Delivery.ATTACHMENT else None
+    content_type = CONTENT_TYPES[export.file_format].partition(";")[0]
+    attachment = Attachment(key, export.file_name, content_type) if export.delivery is Delivery.ATTACHMENT else None
     # Also with an attachment: a file too large for a mail then comes as the link.
     link = f"{env('PUBLIC_BASE_URL').rstrip('/')}/hubs/{export.hub_id}/exports/{export.export_id}/file"
     return Mail(

@@ -4,6 +4,8 @@ Matching ignores case, surrounding and repeated spaces, and Unicode form. Where 
 field give the same thing (a role; an option of one segment; one profile field), the exact one is taken. Where several
 rules give options of a single-valued segment, or the same profile field, the first one of the table is taken.
 A rule whose role, segment or option is gone or archived gives nothing.
+
+A rule may name a separator: then every value of its field is cut there, and each piece is a value of its own.
 """
 
 from __future__ import annotations
@@ -58,12 +60,19 @@ class Rule:
         HRIS field and value as written; value ``*`` takes any.
     row
         Row of the sheet, which also orders the rules.
+    separator
+        Values of this field are cut there; empty if no rule of the field says so.
+    note, remark
+        What people wrote into the free columns A and D.
     """
 
     field: str
     value: str
     target: Target
     row: int
+    separator: str = ""
+    note: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,12 +82,21 @@ class MappingTable:
     version: int
     rules: tuple[Rule, ...]
     _index: dict[str, dict[str, list[Rule]]] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _separators: dict[str, str] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         """Index the rules by normalised field and value."""
         for rule in self.rules:
-            by_value = self._index.setdefault(normalise(rule.field), {})
+            name = normalise(rule.field)
+            by_value = self._index.setdefault(name, {})
             by_value.setdefault(normalise(rule.value), []).append(rule)
+            if rule.separator:
+                self._separators.setdefault(name, rule.separator)
+
+    def values_of(self, name: str, value: str) -> list[str]:
+        """Return the values that one text of a field holds: its pieces where a rule of the field names a separator."""
+        separator = self._separators.get(normalise(name), "") if self._separators else ""
+        return [piece.strip() for piece in value.split(separator) if piece.strip()] if separator else [value]
 
     def rules_for(self, name: str, value: str) -> list[Rule]:
         """Return the rules that a field and value meet, in the order of the table within exact ones and ``*`` ones."""
@@ -135,7 +153,7 @@ def project(attributes: Mapping[str, str | tuple[str, ...]], table: MappingTable
     """
     hits: list[tuple[Hit, Target]] = []
     unmapped: set[tuple[str, str]] = set()
-    for name, value in _values(attributes):
+    for name, value in _values(attributes, table):
         rules = table.rules_for(name, value)
         found = [
             (Hit(rule, name, value), target) for rule in rules if (target := _resolve(rule.target, value, catalogue))
@@ -173,11 +191,12 @@ def project(attributes: Mapping[str, str | tuple[str, ...]], table: MappingTable
     )
 
 
-def _values(attributes: Mapping[str, str | tuple[str, ...]]) -> Iterator[tuple[str, str]]:
+def _values(attributes: Mapping[str, str | tuple[str, ...]], table: MappingTable) -> Iterator[tuple[str, str]]:
     for name, value in attributes.items():
         for text in (value,) if isinstance(value, str) else value:
             if text.strip():
-                yield name, text
+                for piece in table.values_of(name, text):
+                    yield name, piece
 
 
 def _slot(target: Target) -> tuple[str, ...]:
@@ -224,7 +243,8 @@ def _rule_to_json(rule: Rule) -> dict[str, Any]:
             target = {"segment": segment_id, "option": option_id}
         case ProfileTarget(name, text):
             target = {"profile": name, "text": text}
-    return {"field": rule.field, "value": rule.value, "row": rule.row, **target}
+    free = {name: text for name in _OPTIONAL if (text := getattr(rule, name))}
+    return {"field": rule.field, "value": rule.value, "row": rule.row, **target, **free}
 
 
 def _rule_from_json(rule: Mapping[str, Any]) -> Rule:
@@ -235,4 +255,8 @@ def _rule_from_json(rule: Mapping[str, Any]) -> Rule:
         target = OptionTarget(rule["segment"], rule["option"])
     else:
         target = ProfileTarget(rule["profile"], rule["text"])
-    return Rule(rule["field"], rule["value"], target, rule["row"])
+    free = {name: rule[name] for name in _OPTIONAL if name in rule}
+    return Rule(rule["field"], rule["value"], target, rule["row"], **free)
+
+
+_OPTIONAL = ("separator", "note", "remark")
