@@ -66,7 +66,7 @@ class Activity:
         Ids of roles and options, else text; ``None`` where there was or is nothing.
     cause
         ``event:<id>``, ``plan:<id>``, ``accept:<address id>``, ``admin``, ``mapping:<version>``,
-        ``settings:<version>``, ...
+        ``settings:<version>``, ``erase:<id>``, ...
     actor
         The admin's subject, ``directory`` or ``member``.
     at

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 Item = dict[str, Any]
 Difference = tuple[Kind, str, Value, Value]
 
+ERASURE = "erase:"
 _MEMBER_TEXTS = {"first_name": Kind.NAME_CHANGED, "last_name": Kind.NAME_CHANGED, "email": Kind.EMAIL_CHANGED}
 _PERSON_FIELDS = {
     "first_name": Kind.PERSON_NAME_CHANGED,
@@ -57,7 +58,8 @@ def record_change(change_id: str, old: Item | None, new: Item | None) -> list[Ac
             activity_id=digest(change_id, name),
             kind=what,
             field=name,
-            old=before,
+            # What went since it named somebody who is erased is not written down once more.
+            old=None if cause.startswith(ERASURE) else before,
             new=after,
             cause=cause,
             actor=str(new.get("actor") or _actor(cause)),

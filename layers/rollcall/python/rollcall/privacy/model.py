@@ -16,7 +16,7 @@ Item = dict[str, Any]
 
 # A file that was being read, a mail, or a record of a stream may come to rest only after the first pass.
 PASSES = (timedelta(0), timedelta(hours=1), timedelta(hours=23))
-STEPS = ("tables", "events", "activity", "mails", "plans", "exports", "uploads")
+STEPS = ("tables", "events", "activity", "mails", "mentions", "plans", "exports", "uploads")
 DUE_SHARDS = 8
 
 

@@ -15,7 +15,7 @@ from rollcall.privacy.emails import usable_email
 from rollcall.runtime.ids import is_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     from rollcall.privacy.hashing import HubKey
     from rollcall.privacy.model import Subject
@@ -61,6 +61,32 @@ class Namer:
                 return any(map(self.anywhere, value))
             case _:
                 return False
+
+    def mentioned(self, value: Any) -> bool:  # noqa: ANN401 - any JSON value
+        """Tell whether an e-mail address of the subject stands anywhere in a value."""
+        return bool(self.without(value) != value)
+
+    def without(self, value: Any, keep: Container[str] = ()) -> Any:  # noqa: ANN401 - any JSON value
+        """Return a value without every text that an e-mail address of the subject stands in; nothing for such a text.
+
+        Parameters
+        ----------
+        keep
+            Names in objects that are left as they are.
+        """
+        match value:
+            case str():
+                return None if self._is_mentioned(value) else value
+            case dict():
+                return {name: inner if name in keep else self.without(inner, keep) for name, inner in value.items()}
+            case list() | tuple():
+                others = [inner for inner in value if not (isinstance(inner, str) and self._is_mentioned(inner))]
+                return type(value)(self.without(inner, keep) for inner in others)
+            case _:
+                return value
+
+    def _is_mentioned(self, text: str) -> bool:
+        return "@" in text and any(map(self._is_theirs, (text.strip(), *_ADDRESS.findall(text))))
 
     def _names(self, text: str) -> bool:
         plain = restore(text).strip()

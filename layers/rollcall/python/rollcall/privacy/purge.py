@@ -1,9 +1,9 @@
 """The passes of an erasure: find what still names somebody, wherever it lies, and take it away.
 
 Nothing says beforehand where a person is named: an index of that would be one more store of personal data. So events
-and activity are found by the person's id, mails by their address, and files by reading them. Each pass goes through
-all steps; its position is kept, so a death anywhere, or the end of a function's time, costs nothing but a repetition.
-What lies in tables is counted in the transaction that takes it away.
+and activity are found by the person's id, mails by their address, files and what is said of others by reading them.
+Each pass goes through all steps; its position is kept, so a death anywhere, or the end of a function's time, costs
+nothing but a repetition. What lies in tables is counted in the transaction that takes it away.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from rollcall.mail import store as mails
 from rollcall.people import event_log
 from rollcall.privacy import store
 from rollcall.privacy.erase import forget_suppressed, purge_after_grace, widen
+from rollcall.privacy.mentions import purge_mentions
 from rollcall.privacy.model import STEPS, Erasure, ErasureState, Subject
 from rollcall.privacy.naming import Namer
 from rollcall.privacy.purge_files import purge_file, purge_upload, versions_of
@@ -191,6 +192,7 @@ _STEPS: dict[str, Callable[[Any, Erasure], Iterator[str]]] = {
     "events": _events,
     "activity": _activity,
     "mails": _mails,
+    "mentions": purge_mentions,
     "plans": _plans,
     "exports": _exports,
     "uploads": _uploads,
