@@ -215,5 +215,13 @@ def _column_key(name: str) -> str:
 
 
 def visible_segments(catalogue: Catalogue, permissions: Collection[Permission]) -> list[Segment]:
-    """Return the segments whose values somebody with these permissions may see, in the catalogue's order."""
-    return [segment for segment in catalogue.segments if _SEEN_WITH[segment.visibility] in permissions]
+    """Return the segments whose values somebody with these permissions may see, in the catalogue's order.
+
+    Those of archived segments nobody sees.
+    """
+    return [segment for segment in catalogue.segments if may_see(segment, permissions) and not segment.archived]
+
+
+def may_see(segment: Segment, permissions: Collection[Permission]) -> bool:
+    """Tell whether somebody with these permissions may see the values of a segment."""
+    return _SEEN_WITH[segment.visibility] in permissions

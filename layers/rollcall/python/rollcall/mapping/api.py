@@ -84,14 +84,14 @@ def show_rule(rule: Rule, catalogue: Catalogue, visible: Mapping[str, Segment]) 
             segment = visible.get(segment_id)
             if segment is None:
                 return None
-            labels = {option.option_id: option.label for option in segment.options}
+            option = segment.current(option_id)
             return RuleShown(
                 row=rule.row,
                 field=rule.field,
                 value=rule.value,
                 hub_type="Segment",
                 hub_field=segment.name,
-                hub_attribute=ANY if option_id == ANY else labels.get(option_id, option_id),
+                hub_attribute=ANY if option_id == ANY else option.label if option else option_id,
                 visibility=segment.visibility,
             )
         case ProfileTarget(name, text):

@@ -410,6 +410,9 @@ class _Resolving:
         if row.kind == PROFILE:
             return ProfileTarget(self.profile.setdefault(normalise(row.name), row.name), row.label)
         segment = self._segment(row.name)
+        if segment.archived:
+            detail = f"The segment “{segment.name}” is archived. Bring it back first, or name another one."
+            self.faults.append(Fault(f"F{row.row}", "archived_segment", detail))
         if row.visibility is not None:
             self.visibility[segment.segment_id] = row.visibility
         self._check_one(row, segment)
@@ -481,9 +484,9 @@ def _rule_cells(rule: Rule, catalogue: Catalogue) -> tuple[str, ...] | None:
             return (*start, ROLE, "", join_values([label]), "") if label else None
         case OptionTarget(segment_id, option_id):
             segment = catalogue.segments_by_id.get(segment_id)
-            if segment is None:
+            if segment is None or segment.archived:
                 return None
-            option = segment.options_by_id.get(option_id)
+            option = segment.current(option_id)
             label = ANY if option_id == ANY else option.label if option else ""
             if not label:
                 return None

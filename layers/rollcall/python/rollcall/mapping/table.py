@@ -217,9 +217,9 @@ def _resolve(target: Target, value: str, catalogue: Catalogue) -> Target | None:
             return RoleTarget(role.role_id) if role and not role.archived else None
         case OptionTarget(segment_id, option_id):
             segment = catalogue.segments_by_id.get(segment_id)
-            if segment is None:
+            if segment is None or segment.archived:
                 return None
-            option = segment.option(value) if option_id == ANY else segment.options_by_id.get(option_id)
+            option = segment.option(value) if option_id == ANY else segment.current(option_id)
             return OptionTarget(segment_id, option.option_id) if option and not option.archived else None
         case ProfileTarget():
             return target

@@ -177,8 +177,8 @@ def edit_member(
     at
         Time of the edit: of a suspension.
     """
-    wanted = list(edits)
-    edited = member
+    wanted = [_with_current_options(edit, catalogue) for edit in edits]
+    edited = replace(member, manual=projection.with_current_options(member.manual, catalogue))
     for edit in wanted:
         edited = _edit(edited, edit, hub, catalogue, at)
     shown = current_values(edited, [edit.column for edit in wanted], hub, catalogue)
@@ -186,6 +186,16 @@ def edit_member(
     if any(edit.column == "roles" and not edit.new for edit in wanted) and "roles" not in refused:
         refused = (*refused, "roles")
     return edited, refused
+
+
+def _with_current_options(edit: ColumnEdit, catalogue: Catalogue) -> ColumnEdit:
+    """Return the edit with the options that those it names were merged into since it was planned."""
+    segment = catalogue.segments_by_id.get(edit.column.removeprefix(SEGMENT))
+    if segment is None or not edit.column.startswith(SEGMENT):
+        return edit
+    found = [segment.current(option) for option in edit.new]
+    now = [option if new is None else new.option_id for option, new in zip(edit.new, found, strict=True)]
+    return edit if tuple(now) == edit.new else replace(edit, new=tuple(dict.fromkeys(now)))
 
 
 def _edit(member: Member, edit: ColumnEdit, hub: Hub, catalogue: Catalogue, at: str) -> Member:

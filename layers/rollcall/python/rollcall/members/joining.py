@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rollcall.members import projection
 from rollcall.members.model import Change, Manual, Member, Slice
-from rollcall.members.projection import derive, view
+from rollcall.members.projection import derive, view, with_current_options
 from rollcall.privacy.emails import usable_email
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def new_member(
     joined
         The persons of the member as they were read; each of them is written in the same transaction.
     """
+    manual = with_current_options(manual, ctx.catalogue)
     member = Member(
         member_id=member_id,
         address_id=address_id,

@@ -102,6 +102,19 @@ def view(member: Member, hub: Hub, single_valued: frozenset[str]) -> View:
     )
 
 
+def with_current_options(manual: Manual, catalogue: Catalogue) -> Manual:
+    """Return the manual part with the options that others were merged into; the same one if none were."""
+    if not catalogue.has_merged or not manual.segments:
+        return manual
+    segments: dict[str, tuple[str, ...]] = {}
+    for name, options in manual.segments.items():
+        segment = catalogue.segments_by_id.get(name)
+        found = [segment.current(option) if segment else None for option in options]
+        now = [option if new is None else new.option_id for option, new in zip(options, found, strict=True)]
+        segments[name] = tuple(dict.fromkeys(now))
+    return manual if segments == manual.segments else replace(manual, segments=segments)
+
+
 def shown_item(shown: View) -> Item:
     """Return what is shown of a member as it is stored beside the parts that it is made of."""
     return {

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 
 from rollcall.hubs import context
 from rollcall.members import store
-from rollcall.members.projection import derive, same_content, shown_item, single_valued, view, with_slice
+from rollcall.members.projection import (
+    derive,
+    same_content,
+    shown_item,
+    single_valued,
+    view,
+    with_current_options,
+    with_slice,
+)
 from rollcall.people import store as people
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import TooLargeToStoreError, TransientError
@@ -33,13 +41,16 @@ BATCH = 100
 def recomputed(ctx: HubContext, member: Member, records: Mapping[str, PersonRecord]) -> Member:
     """Return the member with the slices that table and catalogue give now; the same one if they say the same.
 
+    Options that were merged into others become those, by hand ones too.
+
     Parameters
     ----------
     records
         The persons of the member's slices, by id.
     """
     single = single_valued(ctx.catalogue)
-    fresh = member
+    manual = with_current_options(member.manual, ctx.catalogue)
+    fresh = member if manual is member.manual else replace(member, manual=manual)
     for record in _own(member, records):
         held = member.slices[record.person.source_id]
         # Table and catalogue say nothing of addresses: who keeps a former one keeps it.

@@ -189,10 +189,10 @@ def read_cell(text: str, column: Column, catalogue: Catalogue) -> tuple[str, ...
 
 def _read_options(text: str, column: Column, catalogue: Catalogue) -> tuple[str, ...] | Fault:
     segment = next(s for s in catalogue.segments if s.segment_id == column.column.removeprefix(SEGMENT))
-    options = {normalise(option.label): option.option_id for option in segment.options}
+    options = segment.option_ids
     if whole := options.get(normalise(text)):
         return (whole,)  # an option may hold a semicolon
-    words = _Words("unknown_option", "option", [option.label for option in segment.options])
+    words = _Words("unknown_option", "option", [option.label for option in segment.options if not option.merged_into])
     found = _look_up(split_values(text), column, options, words)
     if not isinstance(found, Fault) and len(found) > 1 and not segment.multi:
         return Fault(column.header, "too_many_values", "Only one option can be chosen here.")

@@ -185,8 +185,8 @@ def describe(rule: Rule, catalogue: Catalogue) -> str:
             segment = next((found for found in catalogue.segments if found.segment_id == segment_id), None)
             if segment is None:
                 return f"{segment_id}: {option_id}"
-            labels = {option.option_id: option.label for option in segment.options}
-            return f"{segment.name}: {ANY if option_id == ANY else labels.get(option_id, option_id)}"
+            option = segment.current(option_id)
+            return f"{segment.name}: {ANY if option_id == ANY else option.label if option else option_id}"
         case ProfileTarget(name, text):
             return f"{name}: {text}"
 

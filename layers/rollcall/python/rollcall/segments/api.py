@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from aws_lambda_powertools.event_handler import Response
@@ -13,18 +14,21 @@ from rollcall.api.auth import needs
 from rollcall.api.problems import ContentTypeError, from_validation
 from rollcall.api.routing import make_router
 from rollcall.api.shapes import JSON, Given, Listed, Shown
-from rollcall.exports.model import visible_segments
+from rollcall.exports.model import may_see, visible_segments
 from rollcall.hubs import context
 from rollcall.hubs.model import Permission
 from rollcall.plans import catalogue_change
-from rollcall.runtime.errors import Fault, MalformedError, NotFoundError, RefusedError
+from rollcall.runtime.errors import Fault, ForbiddenError, MalformedError, NotFoundError, RefusedError
 from rollcall.runtime.ids import new_id
 from rollcall.runtime.times import now
+from rollcall.segments import changes
 from rollcall.segments.model import RESERVED_SENTENCE, Role, Segment, Visibility, is_reserved
 from rollcall.segments.options import MAX_LABEL, Added, add_options, clean_label, read_pasted
 from rollcall.segments.store import change_catalogue
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from rollcall.hubs.context import HubContext
     from rollcall.hubs.model import Admin
     from rollcall.segments.model import Option
@@ -50,37 +54,78 @@ def _label(text: str) -> str:
 Label = Annotated[str, StringConstraints(max_length=MAX_LABEL), AfterValidator(_label)]
 
 
+Description = Annotated[str, StringConstraints(max_length=2000)]
+Order = Annotated[int, Field(ge=0, le=1_000_000)]
+
+
 class NewRole(Given):
     """A role to be made."""
 
     label: Label
+    description: Description = ""
+
+
+class RoleChange(Given):
+    """What is to be changed of a role; what is not named stays."""
+
+    label: Label | None = None
+    description: Description | None = None
+    order: Order | None = None
+    archived: bool | None = None
 
 
 class RoleShown(Shown):
-    """What a member can be in the hub."""
+    """What a member can be in the hub. Former labels, `also`, still mean it in files and HRIS values."""
 
     role_id: str
     label: str
+    description: str
+    order: int
     archived: bool
+    also: list[str]
 
 
 class NewSegment(Given):
     """A segment to be made, with its first options."""
 
     name: Label
-    description: Annotated[str, StringConstraints(max_length=2000)] = ""
+    description: Description = ""
     visibility: Visibility = Visibility.PUBLIC
     multi: bool = False
     required: bool = False
     options: list[str] = Field(default_factory=list, max_length=5000)
 
 
+class SegmentChange(Given):
+    """What is to be changed of a segment; what is not named stays."""
+
+    name: Label | None = None
+    description: Description | None = None
+    visibility: Visibility | None = None
+    multi: bool | None = None
+    required: bool | None = None
+    order: Order | None = None
+    archived: bool | None = None
+
+
+class OptionChange(Given):
+    """What is to be changed of an option; what is not named stays."""
+
+    label: Label | None = None
+    archived: bool | None = None
+
+
 class OptionShown(Shown):
-    """One of the values a segment can take."""
+    """One of the values a segment can take.
+
+    Former labels and those of merged options, `also`, still mean it. One that was merged has gone on into another.
+    """
 
     id: str
     label: str
     archived: bool
+    also: list[str]
+    merged_into: str
 
 
 class SegmentShown(Shown):
@@ -92,6 +137,8 @@ class SegmentShown(Shown):
     visibility: Visibility
     multi: bool
     required: bool
+    order: int
+    archived: bool
     options: list[OptionShown]
 
 
@@ -147,12 +194,65 @@ def create_role(hub_id: str, body: NewRole) -> Response[RoleShown]:
         if len(ctx.catalogue.roles) >= MAX_ROLES:
             detail = f"A hub has at most {MAX_ROLES} roles."
             raise RefusedError(detail, code="too_many_roles")
-        role = Role(role_id, body.label, order=_next_order(ctx.catalogue.roles))
+        role = Role(role_id, body.label, order=_next_order(ctx.catalogue.roles), description=body.description)
         _change_and_recompute(ctx, admin, role=role)
         return ctx, role
 
     ctx, role = etags.retry(change)
     return _answer(201, _show_role(role), ctx.catalogue_version + 1)
+
+
+@router.get("/hubs/<hub_id>/roles/<role_id>", summary="One role", tags=["Segments"])
+@needs(Permission.VIEW)
+def get_role(hub_id: str, role_id: str) -> Response[RoleShown]:
+    """Return a role."""
+    ctx = context.load(hub_id)
+    return _answer(200, _show_role(_role_of(ctx, role_id)), ctx.catalogue_version)
+
+
+@router.put("/hubs/<hub_id>/roles/<role_id>", summary="Change a role", tags=["Segments"])
+@needs(Permission.MAP)
+def change_role(hub_id: str, role_id: str, body: RoleChange) -> Response[RoleShown]:
+    """Rename, describe, order, archive a role or bring it back; whoever has it keeps it. `If-Match` guards it."""
+    return _change_role(hub_id, role_id, body)
+
+
+@router.delete("/hubs/<hub_id>/roles/<role_id>", summary="Archive a role", tags=["Segments"], status_code=204)
+@needs(Permission.MAP)
+def delete_role(hub_id: str, role_id: str) -> Response[None]:
+    """Archive a role: nothing gives it any more, who has it by hand keeps it, and it can be brought back."""
+    _change_role(hub_id, role_id, RoleChange(archived=True))
+    return Response(status_code=204, body=None)
+
+
+def _change_role(hub_id: str, role_id: str, body: RoleChange) -> Response[RoleShown]:
+    event = router.current_event
+    admin = auth.caller(event.raw_event)
+
+    def change() -> tuple[Role, int]:
+        ctx = context.load(hub_id)
+        etags.check(event.headers, ctx.catalogue_version)
+        held = role = _role_of(ctx, role_id)
+        if body.label is not None and body.label != role.label:
+            role = changes.rename_role(ctx.catalogue, role, body.label)
+        if body.archived is True and not role.archived:
+            role = changes.archive_role(ctx.catalogue, role, ctx.hub.default_role)
+        role = replace(
+            role,
+            archived=role.archived if body.archived is None else body.archived,
+            description=role.description if body.description is None else body.description,
+            order=role.order if body.order is None else body.order,
+        )
+        if role == held:
+            return role, ctx.catalogue_version
+        if (role.label, role.archived) == (held.label, held.archived):
+            change_catalogue(hub_id, ctx.catalogue_version, [role], [])
+        else:
+            _change_and_recompute(ctx, admin, role=role)
+        return role, ctx.catalogue_version + 1
+
+    role, version = etags.retry(change)
+    return _answer(200, _show_role(role), version)
 
 
 @router.get("/hubs/<hub_id>/segments", summary="Segments of the hub and their options", tags=["Segments"])
@@ -197,6 +297,115 @@ def create_segment(hub_id: str, body: NewSegment) -> Response[SegmentShown]:
 
     ctx, segment = etags.retry(change)
     return _answer(201, _show_segment(segment), ctx.catalogue_version + 1)
+
+
+@router.get("/hubs/<hub_id>/segments/<segment_id>", summary="One segment", tags=["Segments"])
+@needs(Permission.VIEW)
+def get_segment(hub_id: str, segment_id: str) -> Response[SegmentShown]:
+    """Return a segment, archived ones too, and its options."""
+    ctx = context.load(hub_id)
+    permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
+    return _answer(200, _show_segment(_segment_of(ctx, segment_id, permissions)), ctx.catalogue_version)
+
+
+@router.put("/hubs/<hub_id>/segments/<segment_id>", summary="Change a segment", tags=["Segments"])
+@needs(Permission.MAP)
+def change_segment(hub_id: str, segment_id: str, body: SegmentChange) -> Response[SegmentShown]:
+    """Rename, describe, order, show, archive a segment or bring it back; `If-Match` guards it.
+
+    Showing it to more people takes the permission to approve as well.
+    """
+    return _change_segment(hub_id, segment_id, partial(_with_changes, body))
+
+
+@router.delete("/hubs/<hub_id>/segments/<segment_id>", summary="Archive a segment", tags=["Segments"], status_code=204)
+@needs(Permission.MAP)
+def delete_segment(hub_id: str, segment_id: str) -> Response[None]:
+    """Archive a segment: it is shown nowhere and its rules give nothing; brought back, members have it again."""
+    _change_segment(hub_id, segment_id, partial(_with_changes, SegmentChange(archived=True)))
+    return Response(status_code=204, body=None)
+
+
+@router.patch("/hubs/<hub_id>/segments/<segment_id>/options/<option_id>", summary="Change an option", tags=["Segments"])
+@needs(Permission.MAP)
+def change_option(hub_id: str, segment_id: str, option_id: str, body: OptionChange) -> Response[SegmentShown]:
+    """Rename an option, archive it or bring it back; members keep it, and the former label still means it."""
+
+    def change(_ctx: HubContext, segment: Segment) -> Segment:
+        if body.label is not None:
+            segment = changes.rename_option(segment, option_id, body.label)
+        if body.archived is not None:
+            segment = changes.archive_option(segment, option_id, archived=body.archived)
+        if option_id not in segment.options_by_id:
+            raise NotFoundError
+        return segment
+
+    return _change_segment(hub_id, segment_id, change)
+
+
+@router.post(
+    "/hubs/<hub_id>/segments/<segment_id>/options/<option_id>/merge-into/<into>",
+    summary="Merge an option into another",
+    tags=["Segments"],
+)
+@needs(Permission.MAP)
+def merge_option(hub_id: str, segment_id: str, option_id: str, into: str) -> Response[SegmentShown]:
+    """Let everybody who has the option have the other one instead; rules, files and invitations follow.
+
+    Members follow within minutes. It cannot be undone.
+    """
+    return _change_segment(hub_id, segment_id, lambda _ctx, segment: changes.merge_option(segment, option_id, into))
+
+
+def _with_changes(body: SegmentChange, ctx: HubContext, segment: Segment) -> Segment:
+    if body.name is not None and body.name != segment.name:
+        segment = changes.rename_segment(ctx.catalogue, segment, body.name)
+    if body.multi is not None:
+        segment = changes.set_multi(segment, multi=body.multi)
+    named = body.model_dump(include={"description", "visibility", "required", "order", "archived"}, exclude_none=True)
+    return replace(segment, **named)
+
+
+def _change_segment(
+    hub_id: str, segment_id: str, make: Callable[[HubContext, Segment], Segment]
+) -> Response[SegmentShown]:
+    event = router.current_event
+    admin = auth.caller(event.raw_event)
+    permissions = admin.permissions(hub_id)
+
+    def change() -> tuple[Segment, int]:
+        ctx = context.load(hub_id)
+        etags.check(event.headers, ctx.catalogue_version)
+        held = _segment_of(ctx, segment_id, permissions)
+        segment = make(ctx, held)
+        if segment == held:
+            return segment, ctx.catalogue_version
+        if changes.is_more_visible(held.visibility, segment.visibility) and Permission.APPROVE not in permissions:
+            detail = "More people would see this of members: that takes an admin who may approve."
+            raise ForbiddenError(detail)
+        if (segment.options, segment.multi, segment.archived) == (held.options, held.multi, held.archived):
+            change_catalogue(hub_id, ctx.catalogue_version, [], [segment])
+        else:
+            _change_and_recompute(ctx, admin, segment=segment)
+        return segment, ctx.catalogue_version + 1
+
+    segment, version = etags.retry(change)
+    return _answer(200, _show_segment(segment), version)
+
+
+def _role_of(ctx: HubContext, role_id: str) -> Role:
+    role = ctx.catalogue.roles_by_id.get(role_id)
+    if role is None:
+        raise NotFoundError
+    return role
+
+
+def _segment_of(ctx: HubContext, segment_id: str, permissions: Collection[Permission]) -> Segment:
+    """Return a segment that the caller may see, archived ones too."""
+    segment = ctx.catalogue.segments_by_id.get(segment_id)
+    if segment is None or not may_see(segment, permissions):
+        raise NotFoundError
+    return segment
 
 
 @router.post("/hubs/<hub_id>/segments/<segment_id>/options", summary="Add many options at once", tags=["Segments"])
@@ -266,7 +475,14 @@ def _next_order(existing: tuple[Role, ...] | tuple[Segment, ...]) -> int:
 
 
 def _show_role(role: Role) -> RoleShown:
-    return RoleShown(role_id=role.role_id, label=role.label, archived=role.archived)
+    return RoleShown(
+        role_id=role.role_id,
+        label=role.label,
+        description=role.description,
+        order=role.order,
+        archived=role.archived,
+        also=list(role.also),
+    )
 
 
 def _show_segment(segment: Segment) -> SegmentShown:
@@ -277,12 +493,20 @@ def _show_segment(segment: Segment) -> SegmentShown:
         visibility=segment.visibility,
         multi=segment.multi,
         required=segment.required,
+        order=segment.order,
+        archived=segment.archived,
         options=[_show_option(option) for option in segment.options],
     )
 
 
 def _show_option(option: Option) -> OptionShown:
-    return OptionShown(id=option.option_id, label=option.label, archived=option.archived)
+    return OptionShown(
+        id=option.option_id,
+        label=option.label,
+        archived=option.archived,
+        also=list(option.also),
+        merged_into=option.merged_into,
+    )
 
 
 def _answer(status: int, body: Body, version: int) -> Response[Body]:

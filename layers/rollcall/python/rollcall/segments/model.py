@@ -25,21 +25,39 @@ class Visibility(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What a member is in the hub."""
+    """What a member is in the hub.
+
+    Attributes
+    ----------
+    also
+        Labels of before: files and HRIS values that say them still mean this role.
+    """
 
     role_id: str
     label: str
     archived: bool = False
     order: int = 0
+    description: str = ""
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One of the values that a segment can take."""
+    """One of the values that a segment can take.
+
+    Attributes
+    ----------
+    also
+        Labels of before, and of options that were merged into this one: they still mean this option.
+    merged_into
+        Id of the option whose members it gave up; empty for all others. A merged one is archived.
+    """
 
     option_id: str
     label: str
     archived: bool = False
+    also: tuple[str, ...] = ()
+    merged_into: str = ""
 
 
 _Labelled = TypeVar("_Labelled", Role, Option)
@@ -57,15 +75,26 @@ class Segment:
     required: bool = False
     options: tuple[Option, ...] = ()
     order: int = 0
+    archived: bool = False
 
     def option(self, label: str) -> Option | None:
         """Return the option with this label, spelling aside; one in use before an archived one."""
         return self._by_label.get(normalise(label))
 
+    def current(self, option_id: str) -> Option | None:
+        """Return the option of this id, or the one that it was merged into."""
+        option = self.options_by_id.get(option_id)
+        return self.options_by_id.get(option.merged_into) if option and option.merged_into else option
+
     @cached_property
     def options_by_id(self) -> dict[str, Option]:
         """All options, archived ones too."""
         return {option.option_id: option for option in self.options}
+
+    @cached_property
+    def option_ids(self) -> dict[str, str]:
+        """Normalised label → id of the option it means."""
+        return {form: option.option_id for form, option in self._by_label.items()}
 
     @cached_property
     def _by_label(self) -> dict[str, Option]:
@@ -98,6 +127,11 @@ class Catalogue:
         return {segment.segment_id: segment for segment in self.segments}
 
     @cached_property
+    def has_merged(self) -> bool:
+        """Whether any option was merged into another."""
+        return any(option.merged_into for segment in self.segments for option in segment.options)
+
+    @cached_property
     def _roles_by_label(self) -> dict[str, Role]:
         return _by_label(self.roles)
 
@@ -107,11 +141,16 @@ class Catalogue:
 
 
 def _by_label(things: Iterable[_Labelled]) -> dict[str, _Labelled]:
+    """Return what each label means, normalised: a present one before one of before."""
+    kept = [thing for thing in things if not getattr(thing, "merged_into", "")]
     found: dict[str, _Labelled] = {}
-    for thing in things:
+    for thing in kept:
         held = found.get(form := normalise(thing.label))
         if held is None or (held.archived and not thing.archived):
             found[form] = thing
+    for thing in kept:
+        for label in thing.also:
+            found.setdefault(normalise(label), thing)
     return found
 
 

@@ -110,12 +110,19 @@ def _role_item(hub_id: str, role: Role) -> dict[str, Any]:
         "label": role.label,
         "archived": role.archived,
         "order": role.order,
+        "description": role.description,
+        "also": list(role.also),
     }
 
 
 def _role(item: dict[str, Any]) -> Role:
     return Role(
-        role_id=item["sk"].removeprefix("ROLE#"), label=item["label"], archived=item["archived"], order=item["order"]
+        role_id=item["sk"].removeprefix("ROLE#"),
+        label=item["label"],
+        archived=item["archived"],
+        order=item["order"],
+        description=item.get("description", ""),
+        also=tuple(item.get("also", ())),
     )
 
 
@@ -129,7 +136,8 @@ def _segment_item(hub_id: str, segment: Segment) -> dict[str, Any]:
         "multi": segment.multi,
         "required": segment.required,
         "order": segment.order,
-        "options": [[option.option_id, option.label, option.archived] for option in segment.options],
+        "archived": segment.archived,
+        "options": [_option_values(option) for option in segment.options],
     }
 
 
@@ -142,5 +150,17 @@ def _segment(item: dict[str, Any]) -> Segment:
         multi=item["multi"],
         required=item["required"],
         order=item["order"],
-        options=tuple(Option(option_id, label, archived) for option_id, label, archived in item["options"]),
+        archived=item.get("archived", False),
+        options=tuple(map(_option, item["options"])),
     )
+
+
+def _option_values(option: Option) -> list[Any]:
+    """Return an option as a list, the shorter one where nothing was ever renamed or merged: there may be thousands."""
+    values: list[Any] = [option.option_id, option.label, option.archived]
+    return [*values, list(option.also), option.merged_into] if option.also or option.merged_into else values
+
+
+def _option(values: Sequence[Any]) -> Option:
+    option_id, label, archived, also, merged_into = (*values, (), "")[:5]
+    return Option(option_id, label, archived, tuple(also), merged_into)
