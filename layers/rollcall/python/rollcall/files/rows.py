@@ -11,7 +11,8 @@ import csv
 import io
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from itertools import count
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
 
 from rollcall.files.cells import restore
 from rollcall.files.dialect import SAMPLE_BYTES, UNDECIDED, Dialect, binary, detect, refusal, unknown_encoding
@@ -19,11 +20,10 @@ from rollcall.runtime.errors import Fault, MalformedError
 from rollcall.segments.model import normalise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from _typeshed import WriteableBuffer
-
-CHUNK_BYTES = 65_536
+CHUNK_BYTES = 16_384
+_Verdict = TypeVar("_Verdict")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,15 @@ class Limits:
         Rows without the header.
     line
         Bytes, as UTF-8, between two line ends.
+    record
+        Bytes, as UTF-8, in one row with all its quoted line breaks; told within some 128 KiB.
     """
 
     field: int = 4_096
     columns: int = 200
     rows: int = 1_000_000
     line: int = 4_194_304
+    record: int = 4_194_304
 
 
 LIMITS = Limits()
@@ -83,26 +86,42 @@ class RowReader:
     """
 
     def __init__(self, stream: BinaryIO, limits: Limits, known: Iterable[str], required: Iterable[str]) -> None:
-        self.dialect, self._records = read_records(stream, limits)
-        _, header = next(self._records, (0, []))
+        self.dialect, self._records = _open(stream, limits)
+        _, header = next(iter(self._records), (0, []))
         if not header:
             raise refusal(code="empty", detail="This file is empty.")
         self.headers, self.extra = _match(header, known, required, limits)
 
     def __iter__(self) -> Iterator[Row]:
         """Yield the rows that are not empty."""
-        headers, width = self.headers, len(self.headers)
         for number, record in self._records:
-            while len(record) > width and not record[-1].strip():
-                record.pop()
-            # Excel leaves out empty cells at the end of a row, so fewer cells are no fault.
-            record.extend([""] * (width - len(record)))
-            faults: tuple[Fault, ...] = ()
-            if len(record) > width:
-                detail = f"This row has {len(record)} cells, the header has {width}. Is a cell not in quotation marks?"
-                faults = (Fault(f"row {number}", "ragged_row", detail),)
-            cells = [restore(cell) if cell[:1] == "'" else cell for cell in record]
-            yield Row(number, dict(zip(headers, cells, strict=False)), faults)
+            yield self.row(number, record)
+
+    def judged(
+        self, judge: Callable[[list[str]], _Verdict | None]
+    ) -> Iterator[tuple[int, list[str], _Verdict | None]]:
+        """Yield number, cells as in the file and verdict of every row that is not empty; ``row`` makes a row of it.
+
+        Parameters
+        ----------
+        judge
+            Says something of the cells of a row, or nothing; of an empty row nothing.
+        """
+        return self._records.judged(judge)
+
+    def row(self, number: int, record: Sequence[str]) -> Row:
+        """Return a row from its cells as they are in the file."""
+        cells = [restore(cell) if cell[:1] == "'" else cell for cell in record]
+        width = len(self.headers)
+        while len(cells) > width and not cells[-1].strip():
+            cells.pop()
+        # Excel leaves out empty cells at the end of a row, so fewer cells are no fault.
+        cells.extend([""] * (width - len(cells)))
+        faults: tuple[Fault, ...] = ()
+        if len(cells) > width:
+            detail = f"This row has {len(cells)} cells, the header has {width}. Is a cell not in quotation marks?"
+            faults = (Fault(f"row {number}", "ragged_row", detail),)
+        return Row(number, dict(zip(self.headers, cells, strict=False)), faults)
 
 
 def read_rows(
@@ -136,32 +155,69 @@ def read_records(stream: BinaryIO, limits: Limits = LIMITS) -> tuple[Dialect, It
     MalformedError
         If it is no CSV file; and while iterating, where it cannot be read any further.
     """
+    dialect, records = _open(stream, limits)
+    return dialect, iter(records)
+
+
+def _open(stream: BinaryIO, limits: Limits) -> tuple[Dialect, _Records]:
     head = _read_head(stream)
     dialect = detect(head, whole=len(head) < SAMPLE_BYTES)
-    raw = _Utf8(head[dialect.mark :], stream, dialect.encoding, limits.line)
-    text = io.TextIOWrapper(io.BufferedReader(raw, CHUNK_BYTES), encoding="utf-8", newline="")
-    return dialect, _records(text, dialect, limits)
+    return dialect, _Records(head, stream, dialect, limits)
 
 
-def _records(text: io.TextIOWrapper, dialect: Dialect, limits: Limits) -> Iterator[tuple[int, list[str]]]:
-    csv.field_size_limit(limits.field)
-    if dialect.sep_line:
-        text.readline()
-    number = 0
-    filled = 0
-    try:
-        for number, record in enumerate(csv.reader(text, delimiter=dialect.delimiter, strict=True), start=1):
-            if not any(map(str.strip, record)):
-                continue
-            filled += 1
-            if filled > limits.rows + 1:
-                detail = f"This file has more than {limits.rows:,} rows. Please split it."
-                raise refusal(code="too_many_rows", detail=detail)
+class _Records:
+    """The rows of a file that are not empty, once: number and cells, formulas not yet restored.
+
+    While iterating, ``MalformedError`` is raised where the file cannot be read any further or is beyond a limit.
+
+    Attributes
+    ----------
+    number
+        Of the last row that was read, empty ones counted too.
+    """
+
+    def __init__(self, head: bytes, stream: BinaryIO, dialect: Dialect, limits: Limits) -> None:
+        self.number = 0
+        self._limits = limits
+        self._most = limits.rows + 1
+        raw = _Utf8(head[dialect.mark :], stream, dialect.encoding, limits, lambda: self.number)
+        text = io.TextIOWrapper(raw, encoding="utf-8", newline="")
+        self._skipped = text if dialect.sep_line else None
+        self._numbered = zip(count(1), csv.reader(text, delimiter=dialect.delimiter, strict=True), strict=False)
+
+    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield number and cells."""
+        for number, record, _ in self.judged(_no_verdict):
             yield number, record
-    except csv.Error as exc:
-        raise MalformedError([_csv_fault(str(exc), number + 1, limits)]) from None
-    except UnicodeDecodeError:
-        raise unknown_encoding() from None
+
+    def judged(
+        self, judge: Callable[[list[str]], _Verdict | None]
+    ) -> Iterator[tuple[int, list[str], _Verdict | None]]:
+        """Yield number, cells and verdict: as ``RowReader.judged``."""
+        csv.field_size_limit(self._limits.field)
+        most = self._most
+        try:
+            if self._skipped:
+                self._skipped.readline()
+                self._skipped = None
+            for number, record in self._numbered:
+                self.number = number
+                verdict = judge(record)
+                if verdict is None and not any(map(str.strip, record)):
+                    self._most = most = most + 1
+                elif number > most:
+                    detail = f"This file has more than {self._limits.rows:,} rows. Please split it."
+                    raise refusal(code="too_many_rows", detail=detail)
+                else:
+                    yield number, record, verdict
+        except csv.Error as exc:
+            raise MalformedError([_csv_fault(str(exc), self.number + 1, self._limits)]) from None
+        except UnicodeDecodeError:
+            raise unknown_encoding() from None
+
+
+def _no_verdict(_: list[str]) -> None:
+    return None
 
 
 def _csv_fault(said: str, number: int, limits: Limits) -> Fault:
@@ -232,16 +288,26 @@ def _read_head(stream: BinaryIO) -> bytes:
     return bytes(head)
 
 
-class _Utf8(io.RawIOBase):
-    """The bytes of a file as UTF-8, whatever they were; refuses NUL and lines beyond the limit as it goes."""
+class _Utf8(io.BufferedIOBase):
+    """The bytes of a file as UTF-8, whatever they were; refuses NUL, lines and rows beyond the limits as it goes.
 
-    def __init__(self, head: bytes, stream: BinaryIO, encoding: str, longest: int) -> None:
+    Parameters
+    ----------
+    rows_read
+        Says how many rows were made of the bytes so far.
+    """
+
+    def __init__(
+        self, head: bytes, stream: BinaryIO, encoding: str, limits: Limits, rows_read: Callable[[], int]
+    ) -> None:
         super().__init__()
+        self._rows_read = rows_read
         self._stream = stream
-        self._longest = longest
+        self._limits = limits
         self._line = 0
+        self._record = 0
+        self._rows_before = 0
         self._held = head
-        self._ready = memoryview(b"")
         self._ended = False
         self._undecided = encoding == UNDECIDED
         self._decoder = None if encoding in ("utf-8", UNDECIDED) else codecs.getincrementaldecoder(encoding)()
@@ -250,15 +316,13 @@ class _Utf8(io.RawIOBase):
         """Say yes."""
         return True
 
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        """Fill the buffer; 0 is the end of the file."""
-        while not self._ready and not self._ended:
-            self._ready = memoryview(self._next())
-        with memoryview(buffer) as target:
-            count = min(len(target), len(self._ready))
-            target[:count] = self._ready[:count]
-        self._ready = self._ready[count:]
-        return count
+    def read1(self, size: int = -1, /) -> bytes:
+        """Return the bytes of one chunk, however many are asked for; none at the end of the file."""
+        del size
+        while not self._ended:
+            if chunk := self._next():
+                return chunk
+        return b""
 
     def _next(self) -> bytes:
         chunk = self._stream.read(CHUNK_BYTES)
@@ -272,9 +336,15 @@ class _Utf8(io.RawIOBase):
             raise binary()
         end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
         self._line = self._line + len(chunk) if end < 0 else len(chunk) - end
-        if self._line > self._longest:
+        if self._line > self._limits.line:
             detail = "This file has a line that is far too long. Is it a CSV file?"
             raise refusal(code="line_too_long", detail=detail)
+        rows = self._rows_read()
+        self._record = self._record + len(chunk) if rows == self._rows_before else 0
+        self._rows_before = rows
+        if self._record > self._limits.record:
+            detail = f"Row {rows + 1} does not end. Is a quotation mark missing somewhere in it?"
+            raise refusal(code="row_too_long", detail=detail)
         return chunk
 
     def _decide(self, chunk: bytes) -> bytes:

@@ -8,9 +8,11 @@ case and with spaces, hyphens or underscores. What else the file has (``HRIS: ..
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from rollcall.files.cells import split_values
 from rollcall.privacy.emails import usable_email, written_email
@@ -20,7 +22,7 @@ from rollcall.segments.nearest import NearIndex
 from rollcall.segments.options import clean_label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable
 
 COLUMNS = ("email", "first_name", "last_name", "role", "language", "ref", "export")
 HRIS_PREFIX = "hris:"
@@ -49,9 +51,11 @@ _UNKNOWN_REF = (
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 
 
-@dataclass(frozen=True, slots=True)
-class InviteRow:
-    """A row without faults.
+_T = TypeVar("_T")
+
+
+class InviteRow(NamedTuple):
+    """A row without faults. Its ``repr`` does not show the person.
 
     Attributes
     ----------
@@ -65,13 +69,17 @@ class InviteRow:
         The person the row was exported for, or empty.
     """
 
-    email: str = field(repr=False)
-    first_name: str = field(default="", repr=False)
-    last_name: str = field(default="", repr=False)
+    email: str
+    first_name: str = ""
+    last_name: str = ""
     roles: tuple[str, ...] = ()
-    segments: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    segments: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     language: str = ""
     ref: str = ""
+
+    def __repr__(self) -> str:
+        """Show ids only."""
+        return f"InviteRow(roles={self.roles!r}, language={self.language!r}, ref={self.ref!r})"
 
 
 def keys_of(cells: Mapping[str, str]) -> tuple[str, str]:
@@ -167,9 +175,14 @@ def unknown_columns(headers: Iterable[str], catalogue: Catalogue) -> list[str]:
     ]
 
 
-def _by_column(cells: Mapping[str, str], catalogue: Catalogue) -> dict[str, str]:
+def places_of(headers: Iterable[str], catalogue: Catalogue) -> dict[str, int]:
+    """Return where each column of ours and each segment stands, counted from 0; what is not there is left out."""
+    return _by_column({header: place for place, header in enumerate(headers)}, catalogue)
+
+
+def _by_column(cells: Mapping[str, _T], catalogue: Catalogue) -> dict[str, _T]:
     segments = {_key(segment.name): segment.name for segment in catalogue.segments}
-    found: dict[str, str] = {}
+    found: dict[str, _T] = {}
     for header, text in cells.items():
         name = column_of(header) or segments.get(_key(header))
         if name:

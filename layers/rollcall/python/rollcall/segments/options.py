@@ -116,5 +116,7 @@ def add_options(existing: Sequence[Option], given: Iterable[str], make_id: Calla
 
 def clean_label(text: str) -> str:
     """Return a label as it is kept: Unicode form NFC, single spaces, no control characters."""
-    kept = "".join(c for c in unicodedata.normalize("NFC", text) if c.isspace() or unicodedata.category(c) != "Cc")
+    kept = unicodedata.normalize("NFC", text)
+    if not kept.isprintable():
+        kept = "".join(c for c in kept if c.isspace() or unicodedata.category(c) != "Cc")
     return " ".join(kept.split())

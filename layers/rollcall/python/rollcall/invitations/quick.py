@@ -1,0 +1,119 @@
+"""The rows of the bulk-invite file that are plainly right, told at little cost. Pure.
+
+Nearly all rows of a large file are. Every other one is left to ``rows.parse_row``, which tells all that is wrong with
+it. There are no rules here beside its own: domains, names, roles, options and languages come again from row to row, and
+what it says of them is asked once and remembered. A property test holds the two to the same answer.
+"""
+
+from __future__ import annotations
+
+import re
+from operator import itemgetter
+from typing import TYPE_CHECKING, TypeVar
+
+from rollcall.files.cells import restore
+from rollcall.invitations.rows import MAX_NAME, InviteRow, parse_row, places_of
+from rollcall.privacy.emails import usable_email
+from rollcall.segments.options import clean_label
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from rollcall.segments.model import Catalogue
+
+_REMEMBERED = 8_192
+_REF = 32
+# Such a local part is right and comes back as it is; at most 63 characters, so that no limit is met (RFC 5321, 4.5.3.1).
+_WORD = "[A-Za-z0-9_]"
+_ADDRESS = re.compile(f"{_WORD}{{1,24}}+(?:[.+-]{_WORD}{{1,24}}+)?+(?:[.+-]{_WORD}{{1,12}}+)?+@(.{{1,180}})").fullmatch
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+class _Remembered(dict[_Key, _Value]):
+    """What a function said, so that it is asked once; full, it begins anew."""
+
+    def __init__(self, ask: Callable[[_Key], _Value]) -> None:
+        super().__init__()
+        self._ask = ask
+
+    def __missing__(self, key: _Key) -> _Value:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        value = self[key] = self._ask(key)
+        return value
+
+
+def quick_judge(headers: Iterable[str], catalogue: Catalogue) -> Callable[[list[str]], InviteRow | None]:
+    """Return a function that says what a row asks for, or nothing where ``parse_row`` must look at it.
+
+    It takes the cells of a row as they are in the file, formulas not restored.
+
+    Parameters
+    ----------
+    headers
+        The columns of the file.
+    catalogue
+        As ``parse_row`` takes it.
+    """
+    headers = tuple(headers)
+    width, places = len(headers), places_of(headers, catalogue)
+    repeating = ("role", "language", *(segment.name for segment in catalogue.segments))
+    # What the file has no column for is read from an empty cell behind the last one.
+    email_at, first_at, last_at, ref_at, *repeating_at = (
+        places.get(name, width) for name in ("email", "first_name", "last_name", "ref", *repeating)
+    )
+    is_short = width in (first_at, last_at, ref_at, *repeating_at)
+    repeating_of = itemgetter(*repeating_at)
+    is_domain = _Remembered(_is_domain)
+    name_of = _Remembered(_name_of)
+    asked_by = _Remembered[tuple[str, ...], "_Asked | None"](lambda cells: _asked_by(repeating, cells, catalogue))
+    make, hex_of = tuple.__new__, bytes.fromhex
+
+    def judge(record: list[str]) -> InviteRow | None:
+        if len(record) != width:
+            return None
+        if is_short:
+            record = [*record, ""]
+        email, first, last, ref = record[email_at], record[first_at], record[last_at], record[ref_at]
+        address = _ADDRESS(email)
+        if address is None or not is_domain[address[1]]:
+            return None
+        if ref:
+            try:
+                if len(ref) != _REF or hex_of(ref).hex() != ref:
+                    return None
+            except ValueError:
+                return None
+        asked = asked_by[repeating_of(record)]
+        if asked is None:
+            return None
+        both = first + last
+        # Letters of ASCII alone are clean names already.
+        if not (both.isalpha() and both.isascii()):
+            first, last = name_of[first], name_of[last]
+            both = first + last
+        if len(both) > MAX_NAME:
+            return None
+        roles, segments, language = asked
+        return make(InviteRow, (email, first, last, roles, segments, language, ref))
+
+    return judge
+
+
+_Asked = tuple[tuple[str, ...], "Mapping[str, tuple[str, ...]]", str]
+
+
+def _is_domain(domain: str) -> bool:
+    """Tell whether mail goes to a domain as it is written."""
+    return usable_email(f"a@{domain}") == f"a@{domain}"
+
+
+def _name_of(cell: str) -> str:
+    return clean_label(restore(cell))
+
+
+def _asked_by(columns: Iterable[str], cells: tuple[str, ...], catalogue: Catalogue) -> _Asked | None:
+    """Return roles, segments and language that these cells ask for; nothing if any is wrong or missing."""
+    row = parse_row({"email": "a@example.com", **dict(zip(columns, map(restore, cells), strict=True))}, catalogue)
+    return (row.roles, row.segments, row.language) if isinstance(row, InviteRow) else None
