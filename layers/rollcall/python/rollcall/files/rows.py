@@ -12,7 +12,7 @@ import io
 import unicodedata
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar, cast
 
 from rollcall.files.cells import restore
 from rollcall.files.dialect import SAMPLE_BYTES, UNDECIDED, Dialect, binary, detect, refusal, unknown_encoding
@@ -97,9 +97,7 @@ class RowReader:
         for number, record in self._records:
             yield self.row(number, record)
 
-    def judged(
-        self, judge: Callable[[list[str]], _Verdict | None]
-    ) -> Iterator[tuple[int, list[str], _Verdict | None]]:
+    def judged(self, judge: Callable[[list[str]], _Verdict | None]) -> Iterator[tuple[int, list[str], _Verdict | None]]:
         """Yield number, cells as in the file and verdict of every row that is not empty; ``row`` makes a row of it.
 
         Parameters
@@ -181,7 +179,7 @@ class _Records:
         self._limits = limits
         self._most = limits.rows + 1
         raw = _Utf8(head[dialect.mark :], stream, dialect.encoding, limits, lambda: self.number)
-        text = io.TextIOWrapper(raw, encoding="utf-8", newline="")
+        text = io.TextIOWrapper(cast("io.BufferedReader", raw), encoding="utf-8", newline="")
         self._skipped = text if dialect.sep_line else None
         self._numbered = zip(count(1), csv.reader(text, delimiter=dialect.delimiter, strict=True), strict=False)
 
@@ -190,9 +188,7 @@ class _Records:
         for number, record, _ in self.judged(_no_verdict):
             yield number, record
 
-    def judged(
-        self, judge: Callable[[list[str]], _Verdict | None]
-    ) -> Iterator[tuple[int, list[str], _Verdict | None]]:
+    def judged(self, judge: Callable[[list[str]], _Verdict | None]) -> Iterator[tuple[int, list[str], _Verdict | None]]:
         """Yield number, cells and verdict: as ``RowReader.judged``."""
         csv.field_size_limit(self._limits.field)
         most = self._most

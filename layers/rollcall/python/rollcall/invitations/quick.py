@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _REMEMBERED = 8_192
 _REF = 32
-# Such a local part is right and comes back as it is; at most 63 characters, so that no limit is met (RFC 5321, 4.5.3.1).
+# Such a local part is right and comes back as it is; with at most 63 characters no limit is met (RFC 5321, 4.5.3.1).
 _WORD = "[A-Za-z0-9_]"
 _ADDRESS = re.compile(f"{_WORD}{{1,24}}+(?:[.+-]{_WORD}{{1,24}}+)?+(?:[.+-]{_WORD}{{1,12}}+)?+@(.{{1,180}})").fullmatch
 _Key = TypeVar("_Key")
@@ -44,7 +44,9 @@ class _Remembered(dict[_Key, _Value]):
         return value
 
 
-def quick_judge(headers: Iterable[str], catalogue: Catalogue) -> Callable[[list[str]], InviteRow | None]:
+def quick_judge(  # noqa: C901 - a function for each check would cost more than the check
+    headers: Iterable[str], catalogue: Catalogue
+) -> Callable[[list[str]], InviteRow | None]:
     """Return a function that says what a row asks for, or nothing where ``parse_row`` must look at it.
 
     It takes the cells of a row as they are in the file, formulas not restored.
@@ -70,7 +72,7 @@ def quick_judge(headers: Iterable[str], catalogue: Catalogue) -> Callable[[list[
     asked_by = _Remembered[tuple[str, ...], "_Asked | None"](lambda cells: _asked_by(repeating, cells, catalogue))
     make, hex_of = tuple.__new__, bytes.fromhex
 
-    def judge(record: list[str]) -> InviteRow | None:
+    def judge(record: list[str]) -> InviteRow | None:  # noqa: PLR0911 - as above
         if len(record) != width:
             return None
         if is_short:

@@ -8,7 +8,6 @@ case and with spaces, hyphens or underscores. What else the file has (``HRIS: ..
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -22,7 +21,7 @@ from rollcall.segments.nearest import NearIndex
 from rollcall.segments.options import clean_label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
 COLUMNS = ("email", "first_name", "last_name", "role", "language", "ref", "export")
 HRIS_PREFIX = "hris:"

@@ -17,6 +17,7 @@ from rollcall.hubs import store as hubs
 from rollcall.hubs.model import Permission
 from rollcall.invitations import store as invitations
 from rollcall.invitations.model import Invitation, InvitationStatus
+from rollcall.invitations.quick import quick_judge
 from rollcall.invitations.reminders import next_reminder
 from rollcall.invitations.rows import InviteRow, column_of, export_of, keys_of, parse_row, unknown_ref
 from rollcall.mail import store as outbox
@@ -29,6 +30,7 @@ from rollcall.people.model import Address, Barred
 from rollcall.plans import left_out
 from rollcall.plans.consequences import DECLINED, NOT_MEANT
 from rollcall.plans.model import LEFT_OUT, Change, Plan, Result
+from rollcall.privacy.emails import identity_of
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import Fault, MalformedError, TransientError
 from rollcall.runtime.times import now, to_text
@@ -94,22 +96,27 @@ def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO, sta
     segments = visible_segments(ctx.catalogue, [Permission(permission) for permission in upload.permissions])
     catalogue = Catalogue(ctx.catalogue.roles, tuple(segments))
     policies = hubs.policies(ctx.hub.hub_id)
-    rows, named, skipped, last = iter(reader), left_out.Named(start.seen), 0, 1
-    for number, cells, _ in islice(rows, start.skip):
+    rows, named, skipped, last = reader.judged(quick_judge(reader.headers, catalogue)), left_out.Named(start.seen), 0, 1
+    for number, record, _ in islice(rows, start.skip):
         last, skipped = number, skipped + 1
-        named.note(export_of(cells))
-    while batch := list(islice(rows, BATCH)):
-        keys = [keys_of(cells) for _, cells, _ in batch]
+        named.note(export_of(reader.row(number, record).cells))
+    while judged := list(islice(rows, BATCH)):
+        batch = [reader.row(number, record) for number, record, _ in judged]
+        good = [row for _, _, row in judged]
+        keys = [
+            (identity_of(row.email), row.ref) if row else keys_of(cells)
+            for row, (_, cells, _) in zip(good, batch, strict=True)
+        ]
         address_ids = [ctx.key.address_id(email) if email else "" for email, _ in keys]
         known = look(ctx, address_ids, [ref for _, ref in keys])
         at = to_text(now())
-        for (number, cells, faults), address_id, (_, ref) in zip(batch, address_ids, keys, strict=True):
+        for (number, cells, faults), found, address_id, (_, ref) in zip(batch, good, address_ids, keys, strict=True):
             last = number
             named.note(export_of(cells))
             persons = known.people_of(address_id, ref)
             base = Change(row=number, outcome="error", kind="invitation", cells=cells)
             parts = [derive(record, ctx.table, ctx.catalogue) for record in persons if not record.person.erased]
-            row = list(faults) or parse_row(cells, catalogue, _filled(parts))
+            row = list(faults) or found or parse_row(cells, catalogue, _filled(parts))
             if not isinstance(row, InviteRow) or (told := _ref_faults(ref, known.persons, persons)):
                 named.keep(number, ref)
                 yield _faulty(base, told if isinstance(row, InviteRow) else row)
