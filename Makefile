@@ -46,6 +46,9 @@ test-long: up ## long runs: the whole fault matrix, twenty times the examples
 bench: setup ## how fast, each figure beside its floor and beside what it was the last time
 	@ROLLCALL_BENCH=1 $(PYTEST) -s --timeout 3600 -m "long or not long" tests/benchmarks
 
+sizes: up ## what each function brings, and how long importing it takes
+	@$(RUN) tools/sizes.py
+
 lint: ## format, lint, types, import rules
 	$(SETUP) dev
 	@.venv/bin/ruff format --check .
@@ -61,4 +64,4 @@ clean: down ## remove what was installed, built and written here
 	rm -rf .venv .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -prune -exec rm -r {} +
 
-.PHONY: help setup up down status demo test test-long bench lint lock clean
+.PHONY: help setup up down status demo test test-long bench sizes lint lock clean
