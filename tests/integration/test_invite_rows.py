@@ -10,13 +10,16 @@ import pytest
 
 from rollcall.hubs import context
 from rollcall.hubs import store as hubs
+from rollcall.hubs.admins import ListedAdmin, Notice, put_admins
 from rollcall.hubs.model import Admin
 from rollcall.invitations import links
 from rollcall.invitations import store as invitations
 from rollcall.invitations.accept import PageState, accept, look
 from rollcall.invitations.model import Invitation, InvitationStatus
 from rollcall.mail import store as outbox
+from rollcall.mail.messages import Look, render
 from rollcall.mail.model import ClaimRefusal
+from rollcall.mail.model import Kind as MailKind
 from rollcall.people import store as people
 from rollcall.people.events import Kind
 from rollcall.people.merge import tombstone
@@ -27,7 +30,7 @@ from rollcall.runtime.times import now
 from rollcall.segments import store as segments
 from rollcall.uploads import store as uploads
 from rollcall.uploads.model import UploadKind
-from tests.support.plans import current, drain
+from tests.support.plans import current, drain, report_of
 from tests.support.world import World, everything
 
 if TYPE_CHECKING:
@@ -260,3 +263,39 @@ def test_required_segment_that_the_directory_fills_may_be_empty_in_the_file(worl
     _know(world, email="maya@example.com")
     plan = _upload(world, "maya@example.com,Mentee,,,", "new@example.com,Mentee,,,")
     assert plan.counts == {"invited": 1, "error": 1}
+
+
+def _reports() -> list[dict[str, Any]]:
+    return [mail for mail in everything("MAIL_TABLE") if mail["kind"] == "plan_report"]
+
+
+def test_file_in_french_with_columns_of_its_own_comes_back_as_it_was_with_its_result(world: World) -> None:
+    """Columns nobody reads are named on the plan and in the mail; the report, corrected, invites the rest only."""
+    header = "Zone,Adresse e-mail,Prénom,RÔLE,Lieu préféré"
+    plan = _upload(world, "9,ana@example.com,Ana,Mentor,Quai", "8,ben@example.com,Ben,Mentro,Parc", header=header)
+    assert dict(plan.counts) == {"invited": 1, "error": 1}
+    assert plan.unread == ("Zone", "Lieu préféré")
+    (mail,) = _reports()
+    message = render(MailKind.PLAN_REPORT, "en", mail["params"], Look("Hub"))
+    assert message.subject == "Hub: a change is partly done, 1 need you"
+    assert "“Zone”, “Lieu préféré”" in message.text
+    assert message.text.index("Rows with a fault: 1") < message.text.index("Invited: 1")
+    first, *rows = report_of(plan)
+    assert list(first) == [*header.split(","), "result", "reason"]
+    corrected = [{**row, "RÔLE": row["RÔLE"].replace("Mentro", "Mentor")} for row in (first, *rows)]
+    again = _upload(world, *(",".join(map(_quoted, row.values())) for row in corrected), header=",".join(first))
+    assert dict(again.counts) == {"already_invited": 1, "invited": 1}
+
+
+def _quoted(cell: str) -> str:
+    return f'"{cell.replace(chr(34), chr(34) * 2)}"'
+
+
+def test_admins_who_asked_for_reports_get_the_link_and_who_uploaded_gets_the_file(world: World) -> None:
+    """The notice `plan_reports`: one mail each, also where the one who uploaded has asked as well."""
+    asked = (Notice.PLAN_REPORTS,)
+    admins = [ListedAdmin(f"{name}@example.com", "viewer", asked) for name in ("vera", "Admin-1")]
+    put_admins(world.hub.hub_id, (*admins, ListedAdmin("quiet@example.com", "admin")), seen=0)
+    _upload(world, "ana@example.com,Mentor,,,")
+    told = {mail["to"]: "attachment" in mail for mail in _reports()}
+    assert told == {"admin-1@example.com": True, "vera@example.com": False}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollcall.invitations.rows import InviteRow, keys_of, parse_row
+from rollcall.invitations.rows import InviteRow, keys_of, parse_row, unknown_columns
 from rollcall.segments.model import Catalogue, Option, Role, Segment
 
 CATALOGUE = Catalogue(
@@ -146,3 +146,29 @@ def test_repr_of_a_row_shows_no_personal_data() -> None:
     text = repr(parse_row({**GOOD, "Languages": "English"}, CATALOGUE))
     assert "example.com" not in text.lower()
     assert "Maya" not in text
+
+
+def test_headers_may_be_in_another_language() -> None:
+    """French and Arabic header words are read as our own, whatever their case; nothing of them is left unread."""
+    french = {"Adresse e-mail": "a@example.com", "PRÉNOM": "Ana", "Nom de famille": "Ek", "Rôle": "Mentor"}
+    arabic = {"البريد الإلكتروني": "a@example.com", "الاسم الأول": "Ana", "اسم العائلة": "Ek", "الدور": "Mentor"}
+    expected = InviteRow("a@example.com", "Ana", "Ek", ("mentor",), {"cohort": ("c1",)})
+    for cells in (french, arabic):
+        assert parse_row({**cells, "Cohort": "2026"}, CATALOGUE) == expected
+        assert keys_of(cells)[0] == "a@example.com"
+        assert unknown_columns(cells, CATALOGUE) == []
+
+
+def test_segment_called_like_a_column_in_another_language_is_the_segment() -> None:
+    """A French hub may well have a segment “Langue”: its column holds options, not the language of the mail."""
+    segment = Segment("langue", "Langue", options=(Option("fr", "Français"),))
+    cells = {"email": "a@example.com", "role": "Mentor", "Langue": "Français", "language": "fr"}
+    row = parse_row(cells, Catalogue(CATALOGUE.roles, (segment,)))
+    assert isinstance(row, InviteRow)
+    assert (row.segments, row.language) == ({"langue": ("fr",)}, "fr")
+
+
+def test_columns_that_nobody_reads_are_named() -> None:
+    """Neither ours, nor a segment, nor raw HRIS values: those, as the file spells them."""
+    headers = ["E-Mail", "LOCATION", "HRIS: Grade", "result", "T-shirt size", "Lieblingsfarbe", ""]
+    assert unknown_columns(headers, CATALOGUE) == ["T-shirt size", "Lieblingsfarbe"]

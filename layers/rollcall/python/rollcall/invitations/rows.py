@@ -1,19 +1,20 @@
 """A row of the bulk-invite file: what it asks for, or everything that is wrong with it. Pure.
 
 Columns: ``email, first_name, last_name, role``, one for each segment by its name, ``language, ref, export``, in any
-case and with spaces, hyphens or underscores. What else the file has (``HRIS: ...``, ``note``, ``result``,
-``reason``) is not read.
+case and with spaces, hyphens or underscores, or as they are called in another language (``words.py``); a segment of
+such a name comes before that. What else the file has (``HRIS: ...``, ``note``, ``result``, ``reason``) is not read.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from rollcall.files.cells import split_values
+from rollcall.invitations.words import words_of_columns
 from rollcall.privacy.emails import usable_email, written_email
 from rollcall.runtime.errors import Fault
 from rollcall.segments.model import Catalogue, Role, Segment, normalise
@@ -25,21 +26,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("email", "first_name", "last_name", "role", "language", "ref", "export")
 HRIS_PREFIX = "hris:"
-# How people call the columns when they make a file of their own, as ``_key`` gives it.
-ALIASES = {
-    **{name.replace("_", " "): name for name in (*COLUMNS, "note", "result", "reason")},
-    "e mail": "email",
-    "mail": "email",
-    "email address": "email",
-    "e mail address": "email",
-    "firstname": "first_name",
-    "given name": "first_name",
-    "lastname": "last_name",
-    "surname": "last_name",
-    "family name": "last_name",
-    "roles": "role",
-    "locale": "language",
-}
+NAMES = (*COLUMNS, "note", "result", "reason")
 MAX_NAME = 200
 _SHOWN = 60
 _NO_ADDRESS = "This is an e-mail address; it cannot stand here."
@@ -158,7 +145,7 @@ def parse_row(cells: Mapping[str, str], catalogue: Catalogue, filled: Collection
 @lru_cache(maxsize=4_096)
 def column_of(header: str) -> str:
     """Return the column that a header means, ``email`` for ``E-Mail``; empty for segments and unknown ones."""
-    return ALIASES.get(_key(header), "")
+    return _called().get(_key(header), "")
 
 
 def unknown_columns(headers: Iterable[str], catalogue: Catalogue) -> list[str]:
@@ -183,7 +170,9 @@ def _by_column(cells: Mapping[str, _T], catalogue: Catalogue) -> dict[str, _T]:
     segments = {_key(segment.name): segment.name for segment in catalogue.segments}
     found: dict[str, _T] = {}
     for header, text in cells.items():
-        name = column_of(header) or segments.get(_key(header))
+        key = _key(header)
+        own = column_of(header)
+        name = own if own in _WHO or key in _OWN else segments.get(key) or own
         if name:
             found.setdefault(name, text)
     return found
@@ -192,6 +181,17 @@ def _by_column(cells: Mapping[str, _T], catalogue: Catalogue) -> dict[str, _T]:
 @lru_cache(maxsize=4_096)
 def _key(header: str) -> str:
     return normalise(header.replace("_", " ").replace("-", " "))
+
+
+_OWN = {_key(name): name for name in NAMES}
+# Whom a row is about is read without the hub's segments.
+_WHO = {"email", "ref", "export"}
+
+
+@cache
+def _called() -> dict[str, str]:
+    """Return how the columns may be called, as ``_key`` gives it, in every language."""
+    return {_key(word): name for name, words in words_of_columns() for word in words} | _OWN
 
 
 def _email(text: str, faults: list[Fault]) -> str:

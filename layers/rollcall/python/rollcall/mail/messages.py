@@ -131,7 +131,8 @@ def render(kind: Kind, language: str, params: Mapping[str, Any], look: Look, lin
         ``export``: ``file`` (file name, required), ``rows`` (number, required), ``purpose`` (kind of export),
         ``attached``.
         ``plan_report``: ``what`` (what it is, in words, required), ``state`` (of the plan, required), ``counts`` (list
-        of ``[name, number]``), ``problem``, ``attached``.
+        of ``[name, number]``), ``problem``, ``attached``, ``needed`` (how many need somebody), ``outcome`` (``all``,
+        ``some`` or ``none``), ``unread`` (columns that nobody reads).
         ``held_removals``: nothing.
         ``notice``: ``title``, ``text`` (both required).
     link
@@ -177,7 +178,7 @@ def render(kind: Kind, language: str, params: Mapping[str, Any], look: Look, lin
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "export": {"purpose": "", "attached": False},
-    "plan_report": {"counts": [], "problem": "", "attached": False},
+    "plan_report": {"counts": [], "problem": "", "attached": False, "needed": 0, "outcome": "all", "unread": []},
 }
 
 

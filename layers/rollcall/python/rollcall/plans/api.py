@@ -74,6 +74,7 @@ class PlanShown(Shown):
     """A bulk change; `hash` is what an approval names. Of a `trial` nothing is ever applied.
 
     While a plan of held removals grows (`is_growing`), more people may come into it; looking at it ends that.
+    `unread_columns` are those of an invite file that nobody reads.
     """
 
     plan_id: str
@@ -96,6 +97,7 @@ class PlanShown(Shown):
     hash: str
     detail: str
     faults: list[ProblemFault]
+    unread_columns: list[str]
     is_growing: bool
     in_common: InCommonShown | None
 
@@ -336,6 +338,7 @@ def _show(plan: Plan) -> PlanShown:
         hash=plan.hash,
         detail=plan.detail,
         faults=[ProblemFault(place=fault.place, code=fault.code, detail=fault.detail) for fault in plan.faults],
+        unread_columns=list(plan.unread),
         is_growing=plan.is_growing,
         in_common=_in_common(plan),
     )

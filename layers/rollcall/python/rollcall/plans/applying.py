@@ -71,8 +71,8 @@ def _begin(plan: Plan) -> None:
             kind.begin(ctx, plan)
         except RefusedError as exc:
             actions = [store.settle_action(plan, PlanState.FAILED, now(), detail=exc.detail)]
-            mail = messages.report(ctx.hub, plan, PlanState.FAILED, {}, now(), problem=exc.detail)
-            messages.write_with(actions, mail)
+            mails = messages.report(ctx.hub, plan, PlanState.FAILED, {}, now(), problem=exc.detail)
+            messages.write_with(actions, mails)
             log.warning("plan_failed", hub_id=plan.hub_id, plan_id=plan.plan_id, reason=exc.code)
             return
     done = store.parts_done(plan.hub_id, plan.plan_id)
@@ -125,7 +125,7 @@ def _finish(plan: Plan) -> None:
     """Write the report, then call the plan applied (or stopped) and tell its admin, in one transaction."""
     ctx = context.load(plan.hub_id)
     key = parts.report_key(plan.hub_id, plan.plan_id)
-    told = report.lines(_warned_first(plan))
+    told = report.lines(_warned_first(plan), plan.columns)
     put_stream(env("FILES_BUCKET"), key, told, content_type="text/csv; charset=utf-8")
     at = now()
     state = PlanState.STOPPED if plan.state is PlanState.STOPPING else PlanState.APPLIED

@@ -19,7 +19,7 @@ from rollcall.invitations import store as invitations
 from rollcall.invitations.model import Invitation, InvitationStatus
 from rollcall.invitations.quick import quick_judge
 from rollcall.invitations.reminders import next_reminder
-from rollcall.invitations.rows import InviteRow, column_of, export_of, keys_of, parse_row, unknown_ref
+from rollcall.invitations.rows import InviteRow, column_of, export_of, keys_of, parse_row, unknown_columns, unknown_ref
 from rollcall.mail import store as outbox
 from rollcall.mail.model import Kind, Mail
 from rollcall.members.joining import granted
@@ -95,6 +95,8 @@ def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO, sta
         raise MalformedError([Fault("header", "missing_column", detail)])
     segments = visible_segments(ctx.catalogue, [Permission(permission) for permission in upload.permissions])
     catalogue = Catalogue(ctx.catalogue.roles, tuple(segments))
+    start.columns.extend(reader.headers)
+    start.unread.extend(unknown_columns(reader.headers, catalogue))
     policies = hubs.policies(ctx.hub.hub_id)
     rows, named, skipped, last = reader.judged(quick_judge(reader.headers, catalogue)), left_out.Named(start.seen), 0, 1
     for number, record, _ in islice(rows, start.skip):

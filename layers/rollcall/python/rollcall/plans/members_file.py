@@ -49,6 +49,7 @@ def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO, sta
     if "ref" not in reader.headers and "email" not in reader.headers:
         detail = "There is no column “ref” or “email”. Please start from a members file that you downloaded here."
         raise MalformedError([Fault("header", "missing_column", detail)])
+    start.columns.extend(reader.headers)
     columns = _columns(reader.headers, segments, upload)
     shared = Shared(columns, start.seen, admin_addresses(ctx.hub.hub_id, ctx.key))
     rows = (_row(row) for row in islice(reader, start.skip, None))

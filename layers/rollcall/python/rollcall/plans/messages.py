@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rollcall.hubs.admins import Notice, get_admins
 from rollcall.mail import store as outbox
 from rollcall.mail.model import Attachment, Kind, Mail
 from rollcall.plans import parts
 from rollcall.plans.consequences import in_order
 from rollcall.plans.model import DONE, PlanKind, PlanState
+from rollcall.privacy.emails import usable_email
 from rollcall.runtime import dynamo, queues
 from rollcall.runtime.errors import TransientError
 from rollcall.runtime.ids import digest
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from rollcall.runtime.errors import Fault
 
 QUEUE = "EMAILS_QUEUE_URL"
+# Mails are written in one transaction with the state of the plan.
+MOST = 50
 _SHOWN_FAULTS = 5
 _WHAT = {
     PlanKind.INVITES: "Bulk invite",
@@ -77,6 +81,11 @@ WORDS = {
 }
 
 
+# What somebody must look at, in the order in which they are told; the rest follows in order of the words.
+NEEDED = ("error", "conflict", "held", "impossible", "not_applied", "no_email")
+_EFFECTS = {"invited", "declined_for_now", "applied", "created", "changed", "recomputed", "reversed"}
+
+
 def report(
     hub: Hub,
     plan: Plan,
@@ -86,53 +95,83 @@ def report(
     *,
     problem: str = "",
     warnings: Mapping[str, int] | None = None,
-) -> Mail | None:
-    """Return the mail that tells the admin who made the plan that it reached a state; nothing without an address.
+) -> list[Mail]:
+    """Return the mails that tell that a plan reached a state: to the admin who made it, and who asked for such notices.
 
-    The id of the mail is made from plan and state: it goes once. What is done brings its report. Of a trial nobody is
-    told.
+    The id of a mail is made from plan, state and reader: it goes once. What is done brings its report to who made it;
+    the others may see less, and get the link. Of a trial nobody is told.
 
     Parameters
     ----------
     warnings
         Consequence → number of changes, told before everything else.
     """
-    counted = [[WORDS.get(outcome, outcome), count] for outcome, count in sorted(counts.items()) if count]
-    told = [[sentence, count] for _, sentence, count in in_order(warnings or {})]
-    return _mail(hub, plan, str(state), at, counts=[*told, *counted], problem=problem)
+    found = {outcome: count for outcome, count in counts.items() if count}
+    needed = [outcome for outcome in NEEDED if outcome in found]
+    told = [[WORDS.get(outcome, outcome), found[outcome]] for outcome in (*needed, *sorted({*found} - {*needed}))]
+    warned = [[sentence, count] for _, sentence, count in in_order(warnings or {})]
+    params = {
+        "counts": [*warned, *told],
+        "problem": problem,
+        "needed": sum(found[outcome] for outcome in needed),
+        "outcome": _how_far(found, needed),
+        "unread": list(plan.unread),
+    }
+    return _mails(hub, plan, str(state), at, params)
 
 
-def reminder(hub: Hub, plan: Plan, at: datetime) -> Mail | None:
-    """Return the mail that tells the admin who made a plan that it expires soon; nothing without an address."""
-    return _mail(hub, plan, "expiring", at)
+def reminder(hub: Hub, plan: Plan, at: datetime) -> list[Mail]:
+    """Return the mails that tell that a plan expires soon, to the same as ``report``."""
+    return _mails(hub, plan, "expiring", at, {"counts": [], "problem": ""})
 
 
-def _mail(
-    hub: Hub, plan: Plan, state: str, at: datetime, *, counts: Sequence[Sequence[object]] = (), problem: str = ""
-) -> Mail | None:
-    if not plan.email or plan.is_trial:
-        return None
+def _how_far(counts: Mapping[str, int], needed: Sequence[str]) -> str:
+    """Return ``all``, or ``some`` or ``none`` where something needs somebody."""
+    if not needed:
+        return "all"
+    return "some" if _EFFECTS & counts.keys() else "none"
+
+
+def _mails(hub: Hub, plan: Plan, state: str, at: datetime, params: Mapping[str, object]) -> list[Mail]:
+    if plan.is_trial:
+        return []
     base = optional("PUBLIC_BASE_URL").rstrip("/")
     page = f"{base}/hubs/{plan.hub_id}/plans/{plan.plan_id}"
     is_done = state in DONE
     what = f"{_WHAT[plan.kind]}: {plan.params.get('filename', '')}".rstrip(": ")
     link = (f"{page}/report" if is_done else page) if base else ""
-    return Mail(
-        mail_id=digest("plan", plan.hub_id, plan.plan_id, state),
-        hub_id=plan.hub_id,
-        kind=Kind.PLAN_REPORT,
-        to=plan.email,
-        language=hub.locale,
-        not_before=at,
-        params={
-            "what": what,
-            "state": state,
-            "counts": [list(line) for line in counts],
-            "problem": problem,
-            **({"link": link} if link and state != PlanState.FAILED else {}),
-        },
-        attachment=Attachment(parts.report_key(plan.hub_id, plan.plan_id), "report.csv") if is_done else None,
-    )
+    report_file = Attachment(parts.report_key(plan.hub_id, plan.plan_id), "report.csv") if is_done else None
+    return [
+        Mail(
+            mail_id=digest("plan", plan.hub_id, plan.plan_id, state, *name),
+            hub_id=plan.hub_id,
+            kind=Kind.PLAN_REPORT,
+            to=to,
+            language=hub.locale,
+            not_before=at,
+            params={
+                "what": what,
+                "state": state,
+                **params,
+                **({"link": link} if link and state != PlanState.FAILED else {}),
+            },
+            attachment=None if name else report_file,
+        )
+        for to, name in _readers(plan)
+    ]
+
+
+def _readers(plan: Plan) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the addresses to write to, with what tells their mails apart: nothing for the admin who made the plan."""
+    own = usable_email(plan.email) or plan.email
+    asked = {
+        usable_email(admin.email) or admin.email: admin.email
+        for admin in get_admins(plan.hub_id).admins
+        if Notice.PLAN_REPORTS in admin.notices
+    }
+    asked.pop(own, None)
+    others = [(to, (name,)) for name, to in asked.items()][:MOST]
+    return [(plan.email, ()), *others] if plan.email else list(others)
 
 
 def sentence(faults: Sequence[Fault], detail: str) -> str:
@@ -144,8 +183,8 @@ def sentence(faults: Sequence[Fault], detail: str) -> str:
     return " ".join([*said, f"And {more} more."] if more else said)
 
 
-def write_with(actions: list[dynamo.Action], mail: Mail | None) -> bool:
-    """Carry out actions together with the put of a mail, then point the sender at it.
+def write_with(actions: list[dynamo.Action], mails: Sequence[Mail]) -> bool:
+    """Carry out actions together with the puts of mails, then point the sender at them.
 
     Returns
     -------
@@ -153,11 +192,11 @@ def write_with(actions: list[dynamo.Action], mail: Mail | None) -> bool:
         Whether it was this call that did it; otherwise somebody else did before.
     """
     try:
-        dynamo.write([*actions, outbox.put_action(mail)] if mail else actions)
+        dynamo.write([*actions, *map(outbox.put_action, mails)])
     except dynamo.ConditionFailedError:
         return False
-    if mail:
-        wake(mail.hub_id, [mail.mail_id])
+    if mails:
+        wake(mails[0].hub_id, [mail.mail_id for mail in mails])
     return True
 
 

@@ -99,6 +99,8 @@ class Plan:
     chain
         Of a plan in state planning that took more than one run: 64 hex characters over the parts so far; ``parts``,
         ``counts`` and ``total`` are those of these parts.
+    columns, unread
+        The columns of the file it was made from, in their order, and those of them that nobody reads.
     """
 
     plan_id: str
@@ -131,6 +133,8 @@ class Plan:
     replanned_by: str = ""
     warnings: Mapping[str, int] = field(default_factory=dict)
     chain: str = ""
+    columns: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -149,7 +153,8 @@ class Plan:
         known["kind"] = PlanKind(item["kind"])
         known["state"] = PlanState(item["state"])
         known["counts"] = {outcome: count for outcome, count in item.get("counts", {}).items() if count}
-        known["permissions"] = tuple(item.get("permissions", ()))
+        for name in ("permissions", "columns", "unread"):
+            known[name] = tuple(item.get(name, ()))
         known["faults"] = faults_from_items(item.get("faults", []))
         return cls(**known)
 
@@ -161,6 +166,8 @@ class Plan:
             "state": str(self.state),
             "counts": dict(self.counts),
             "permissions": list(self.permissions),
+            "columns": list(self.columns),
+            "unread": list(self.unread),
             "warnings": dict(self.warnings),
             "faults": faults_to_items(self.faults),
             "params": dict(self.params),

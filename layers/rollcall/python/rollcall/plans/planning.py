@@ -49,6 +49,9 @@ GIVE_UP = timedelta(days=1)
 TOO_LONG = Fault("file", "took_too_long", "The file could not be read in its time. Split it and upload the pieces.")
 # An item holds 400 KB; who mends these will see the others.
 _KEPT_FAULTS = 500
+_KEPT_HEADERS = 20_000
+_SHOWN_HEADER = 60
+_SHOWN_HEADERS = 50
 
 
 def handle_s3_event(body: Mapping[str, Any]) -> list[Plan]:
@@ -210,7 +213,14 @@ def _run(plan: Plan, run: int) -> None:
                 _hand_over(plan, written, start.seen, run + 1)
                 return
     written.link(f"end:{ctx.versions}")
-    _end(ctx, plan, written)
+    _end(ctx, _with_columns(plan, start), written)
+
+
+def _with_columns(plan: Plan, start: Start) -> Plan:
+    """Return the plan with the columns of its file: without them where their names are longer than an item may be."""
+    is_small = sum(map(len, start.columns)) <= _KEPT_HEADERS
+    unread = [header[:_SHOWN_HEADER] for header in start.unread[:_SHOWN_HEADERS]]
+    return replace(plan, columns=tuple(start.columns) if is_small else (), unread=tuple(unread))
 
 
 @contextmanager
@@ -278,8 +288,8 @@ def _end(ctx: HubContext, plan: Plan, written: _Written) -> None:
     ]
     if plan.upload_id:
         actions.append(_upload(plan, UploadState.PLANNED))
-    mail = None if goes_on else messages.report(ctx.hub, plan, state, written.counts, at, warnings=written.warnings)
-    messages.write_with(actions, mail)
+    mails = [] if goes_on else messages.report(ctx.hub, plan, state, written.counts, at, warnings=written.warnings)
+    messages.write_with(actions, mails)
 
 
 def _fail(plan: Plan, detail: str, faults: tuple[Fault, ...] = ()) -> None:
@@ -289,8 +299,8 @@ def _fail(plan: Plan, detail: str, faults: tuple[Fault, ...] = ()) -> None:
     if plan.upload_id:
         actions.append(_upload(plan, UploadState.FAILED, detail, faults))
     hub = context.load(plan.hub_id).hub
-    mail = messages.report(hub, plan, PlanState.FAILED, {}, at, problem=messages.sentence(faults, detail))
-    messages.write_with(actions, mail)
+    mails = messages.report(hub, plan, PlanState.FAILED, {}, at, problem=messages.sentence(faults, detail))
+    messages.write_with(actions, mails)
 
 
 def _upload(plan: Plan, state: UploadState, detail: str = "", faults: tuple[Fault, ...] = ()) -> dynamo.Action:

@@ -34,15 +34,21 @@ def with_result(change: Change, result: Result | None) -> Change:
     return replace(change, outcome=result.outcome, reason=result.reason, detail=detail, edits=edits)
 
 
-def lines(changes: Iterable[Change]) -> Iterator[bytes]:
+def lines(changes: Iterable[Change], header: Sequence[str] = ()) -> Iterator[bytes]:
     """Return the lines of the report: UTF-8 with BOM, CRLF, cells that no spreadsheet runs as a formula.
 
-    The columns are those of the first change; changes that came from no row are told in words. Who was left out of the
-    file is not in its report either: uploaded again, it would invite them.
+    Changes that came from no row are told in words. Who was left out of the file is not in its report either: uploaded
+    again, it would invite them.
+
+    Parameters
+    ----------
+    header
+        The columns of the uploaded file; without them, those of the first change.
     """
     coming = (change for change in changes if change.kind != LEFT_OUT)
     first = next(coming, None)
-    columns = tuple(name for name in _cells(first) if name not in (RESULT, REASON)) if first else ()
+    names = header or (_cells(first) if first else ())
+    columns = tuple(name for name in names if name not in (RESULT, REASON))
     rows = (_row(change, columns) for change in chain([first] if first else [], coming))
     return csv_lines([*columns, RESULT, REASON], rows)
 

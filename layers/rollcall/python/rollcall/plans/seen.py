@@ -64,7 +64,13 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where a run of planning starts: how many changes were written by runs before it, and who was seen in them."""
+    """Where a run of planning starts: how many changes were written by runs before it, and who was seen in them.
+
+    ``columns`` and ``unread`` are for the kind to fill, in every run: the columns of the file in their order, and those
+    of them that nobody reads.
+    """
 
     skip: int = 0
     seen: Seen = field(default_factory=Seen)
+    columns: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)

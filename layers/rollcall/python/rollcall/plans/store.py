@@ -153,7 +153,7 @@ def planned_action(
     """
     update = (
         "SET #state = :state, #hash = :hash, #counts = :counts, #warnings = :warnings, #parts = :parts, #tail = :tail, "
-        "#total = :total, #expires_at = :expires_at"
+        "#total = :total, #expires_at = :expires_at, #columns = :columns, #unread = :unread"
     )
     waits = state is PlanState.AWAITING_APPROVAL
     look = {} if waits and not expires_at else {"look": to_text(at + (LIFE - REMIND if waits else LOOK_AGAIN))}
@@ -173,6 +173,8 @@ def planned_action(
             "tail": tail,
             "total": sum(counts.values()),
             "expires_at": expires_at,
+            "columns": list(plan.columns),
+            "unread": list(plan.unread),
             **look,
         },
     )
