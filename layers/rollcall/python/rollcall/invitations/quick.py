@@ -7,13 +7,12 @@ what it says of them is asked once and remembered. A property test holds the two
 
 from __future__ import annotations
 
-import re
 from operator import itemgetter
 from typing import TYPE_CHECKING, TypeVar
 
 from rollcall.files.cells import restore
 from rollcall.invitations.rows import MAX_NAME, InviteRow, parse_row, places_of
-from rollcall.privacy.emails import usable_email
+from rollcall.privacy.emails import PLAIN, is_plain_domain
 from rollcall.segments.options import clean_label
 
 if TYPE_CHECKING:
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
 
 _REMEMBERED = 8_192
 _REF = 32
-# Such a local part is right and comes back as it is; with at most 63 characters no limit is met (RFC 5321, 4.5.3.1).
-_WORD = "[A-Za-z0-9_]"
-_ADDRESS = re.compile(f"{_WORD}{{1,24}}+(?:[.+-]{_WORD}{{1,24}}+)?+(?:[.+-]{_WORD}{{1,12}}+)?+@(.{{1,180}})").fullmatch
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
@@ -67,10 +63,10 @@ def quick_judge(  # noqa: C901 - a function for each check would cost more than 
     )
     is_short = width in (first_at, last_at, ref_at, *repeating_at)
     repeating_of = itemgetter(*repeating_at)
-    is_domain = _Remembered(_is_domain)
+    is_domain = _Remembered(is_plain_domain)
     name_of = _Remembered(_name_of)
     asked_by = _Remembered[tuple[str, ...], "_Asked | None"](lambda cells: _asked_by(repeating, cells, catalogue))
-    make, hex_of = tuple.__new__, bytes.fromhex
+    is_plain, make, hex_of = PLAIN.fullmatch, tuple.__new__, bytes.fromhex
 
     def judge(record: list[str]) -> InviteRow | None:  # noqa: PLR0911 - as above
         if len(record) != width:
@@ -78,7 +74,7 @@ def quick_judge(  # noqa: C901 - a function for each check would cost more than 
         if is_short:
             record = [*record, ""]
         email, first, last, ref = record[email_at], record[first_at], record[last_at], record[ref_at]
-        address = _ADDRESS(email)
+        address = is_plain(email)
         if address is None or not is_domain[address[1]]:
             return None
         if ref:
@@ -104,11 +100,6 @@ def quick_judge(  # noqa: C901 - a function for each check would cost more than 
 
 
 _Asked = tuple[tuple[str, ...], "Mapping[str, tuple[str, ...]]", str]
-
-
-def _is_domain(domain: str) -> bool:
-    """Tell whether mail goes to a domain as it is written."""
-    return usable_email(f"a@{domain}") == f"a@{domain}"
 
 
 def _name_of(cell: str) -> str:

@@ -102,23 +102,18 @@ def plan_rows(ctx: HubContext, plan: Plan, upload: Upload, stream: BinaryIO, sta
     for number, record, _ in islice(rows, start.skip):
         last, skipped = number, skipped + 1
         named.note(export_of(reader.row(number, record).cells))
-    while judged := list(islice(rows, BATCH)):
-        batch = [reader.row(number, record) for number, record, _ in judged]
-        good = [row for _, _, row in judged]
-        keys = [
-            (identity_of(row.email), row.ref) if row else keys_of(cells)
-            for row, (_, cells, _) in zip(good, batch, strict=True)
-        ]
+    while batch := [(reader.row(number, record), row) for number, record, row in islice(rows, BATCH)]:
+        keys = [(identity_of(row.email), row.ref) if row else keys_of(cells) for (_, cells, _), row in batch]
         address_ids = [ctx.key.address_id(email) if email else "" for email, _ in keys]
         known = look(ctx, address_ids, [ref for _, ref in keys])
         at = to_text(now())
-        for (number, cells, faults), found, address_id, (_, ref) in zip(batch, good, address_ids, keys, strict=True):
+        for ((number, cells, faults), good), address_id, (_, ref) in zip(batch, address_ids, keys, strict=True):
             last = number
             named.note(export_of(cells))
             persons = known.people_of(address_id, ref)
             base = Change(row=number, outcome="error", kind="invitation", cells=cells)
             parts = [derive(record, ctx.table, ctx.catalogue) for record in persons if not record.person.erased]
-            row = list(faults) or found or parse_row(cells, catalogue, _filled(parts))
+            row = list(faults) or good or parse_row(cells, catalogue, _filled(parts))
             if not isinstance(row, InviteRow) or (told := _ref_faults(ref, known.persons, persons)):
                 named.keep(number, ref)
                 yield _faulty(base, told if isinstance(row, InviteRow) else row)

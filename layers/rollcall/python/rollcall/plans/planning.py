@@ -35,7 +35,7 @@ from rollcall.uploads import store as uploads
 from rollcall.uploads.model import Upload, UploadState, read_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from rollcall.hubs.context import HubContext
     from rollcall.plans.model import Change
@@ -186,10 +186,10 @@ class _Written:
         self.counts = Counter(plan.counts)
         self.warnings = Counter(plan.warnings)
 
-    def add(self, body: bytes, versions: tuple[int, int]) -> None:
+    def add(self, changes: Iterable[Change], body: bytes, versions: tuple[int, int]) -> None:
         self.parts += 1
         self.link(f"{hashlib.sha256(body).hexdigest()}:{versions}")
-        for change in parts.from_lines(body):
+        for change in changes:
             self.counts[change.outcome] += 1
             self.warnings.update(change.warnings)
 
@@ -207,8 +207,9 @@ def _run(plan: Plan, run: int) -> None:
         while chunk := list(islice(changes, PART_SIZE)):
             number = written.parts + 1
             numbered = [replace(change, id=change_id(number, place)) for place, change in enumerate(chunk, start=1)]
-            body = parts.write_once(parts.part_key(plan.hub_id, plan.plan_id, number), parts.to_lines(numbered))
-            written.add(body, ctx.versions)
+            ours = parts.to_lines(numbered)
+            body = parts.write_once(parts.part_key(plan.hub_id, plan.plan_id, number), ours)
+            written.add(numbered if body == ours else parts.from_lines(body), body, ctx.versions)
             if len(chunk) == PART_SIZE and time.monotonic() > end:
                 _hand_over(plan, written, start.seen, run + 1)
                 return

@@ -45,12 +45,8 @@ class HubKey:
         return self._digest(*parts).hex()[:32]
 
     def _digest(self, *parts: str) -> bytes:
-        mac = hmac.new(self._secret, digestmod=hashlib.sha256)
-        for part in parts:
-            raw = part.encode("utf-8", "surrogatepass")
-            mac.update(f"{len(raw)}:".encode())
-            mac.update(raw)
-        return mac.digest()
+        raw = [part.encode("utf-8", "surrogatepass") for part in parts]
+        return hmac.digest(self._secret, b"".join([b"%d:%b" % (len(part), part) for part in raw]), "sha256")
 
 
 def derive(stack_secret: str, salt: str) -> HubKey:
