@@ -1,0 +1,103 @@
+"""What one directory event costs, from its delivery until it is applied: request units by table, and dollars a million.
+
+The bounds are what it costs now: they keep it from growing unseen. What it should cost is less: at most 5 write units
+and 2 read units.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from rollcall.people.events import DirectoryEvent, Kind
+from rollcall.people.sync import apply_event
+from tests.support.units import Units, counted
+from tests.support.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.usefixtures("aws")
+PRICES = json.loads((Path(__file__).parents[1] / "benchmarks" / "prices.json").read_text())
+FIELDS = {"email": "maya@example.com", "first_name": "Maya", "last_name": "Okafor"}
+ATTRIBUTES = {f"Field {number}": f"value {number}" for number in range(10)} | {"Office": "London"}
+MILLION = 1_000_000
+# Not measured: two functions of 512 MB that take 10 ms each, warm.
+GB_SECONDS = 0.01
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is told, and the most write and read units that it may cost."""
+
+    name: str
+    said: dict[str, Any]
+    write_units: int
+    read_units: float
+    kind: Kind = Kind.UPDATED
+
+
+CASES = [
+    Case("a member moves", {"attributes": {"Office": "Toronto"}}, 17, 9),
+    Case("nothing new", {"attributes": {"Office": "London"}}, 12, 9),
+    Case("a member leaves", {}, 26, 11, Kind.DEACTIVATED),
+]
+
+
+def _tell(world: World, event: DirectoryEvent) -> Units:
+    with counted() as units:
+        apply_event(world.hub.hub_id, world.record(event))
+    return units
+
+
+def _dollars(units: Units) -> dict[str, float]:
+    """Return what a million of them costs, by part; the delivery, the pointer and its taking are counted with it."""
+    return {
+        "HTTP API": MILLION * PRICES["http_api_request"],
+        "writes": MILLION * units.write_units * PRICES["dynamodb_write_unit"],
+        "reads": MILLION * units.read_units * PRICES["dynamodb_read_unit"],
+        "SQS": MILLION * 3 * PRICES["sqs_request"],
+        "Lambda": MILLION * (2 * PRICES["lambda_request"] + GB_SECONDS * PRICES["lambda_gb_second"]),
+    }
+
+
+def test_somebody_new_costs_what_is_known(figure: Callable[[str], None]) -> None:
+    """A potential member: person, address, and the event itself."""
+    units = _tell(World().build(), _new())
+    figure(f"requests: somebody new takes {units}")
+    assert units.write_units <= 19
+    assert units.read_units <= 9
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_an_event_of_a_member_costs_what_is_known(case: Case, figure: Callable[[str], None]) -> None:
+    """Person, member, activity aside, and the event itself."""
+    world = World().build()
+    _tell(world, _new())
+    world.enrol("E-1", roles=("mentee",))
+    units = _tell(world, world.event("next", 10, case.kind, **case.said))
+    figure(f"requests: {case.name} takes {units}")
+    parts = _dollars(units)
+    told = ", ".join(f"{name} ${price:.2f}" for name, price in parts.items())
+    figure(f"cost: {case.name}: ${sum(parts.values()):.2f} a million ({told})")
+    assert units.write_units <= case.write_units
+    assert units.read_units <= case.read_units
+
+
+def test_a_repeated_delivery_costs_one_write_of_its_size(figure: Callable[[str], None]) -> None:
+    """The conditional put that finds it there already."""
+    world = World().build()
+    event = _new()
+    _tell(world, event)
+    with counted() as units:
+        world.record(event)
+    figure(f"requests: a repetition takes {units}")
+    assert units.written == {"Events": 2}  # the event has more than 1 KB
+
+
+def _new() -> DirectoryEvent:
+    return World().event("new", 0, Kind.ADDED, fields=FIELDS, attributes=ATTRIBUTES)
