@@ -53,9 +53,8 @@ class _Searcher:
         sqs = self.client("sqs")
         for name, url in {**self.stack["queues"], **self.stack["dead_letters"]}.items():
             # Each is hidden for a moment, so that the next call gets others, until there are none.
-            while found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=5).get(
-                "Messages"
-            ):
+            asked = {"QueueUrl": url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 5, "WaitTimeSeconds": 0}
+            while found := sqs.receive_message(**asked).get("Messages"):
                 yield from ((f"queue {name}", json.dumps(message)) for message in found)
 
     def logged(self, word: str) -> int:

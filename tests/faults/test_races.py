@@ -53,6 +53,7 @@ WHOLE = [
     ("colliding", "same_person", "give_address"),
     ("held", "event_returned", "release"),
     ("held", "event_deleted", "publish"),
+    ("left", "event_returned", "settings"),
 ]
 
 
@@ -93,6 +94,10 @@ MEET_ONLY = {
     ("invited", "add_option"),
     ("invited", "invite_again"),
     ("deleted", "publish"),
+    # Whom no event has taken back yet is as inactive by one setting as by the other.
+    ("left", "settings"),
+    ("suspended", "settings"),
+    ("held", "settings"),
 }
 
 LOST = [

@@ -44,6 +44,7 @@ from rollcall.runtime.ids import SHARDS
 from rollcall.runtime.times import now, to_text
 from rollcall.segments import store as segments
 from rollcall.segments.model import Option
+from tests.support.admin import call, claims_of
 from tests.support.aws import back_to, empty, snapshot
 from tests.support.world import RULES, SEGMENTS, T0, World, everything
 
@@ -211,6 +212,14 @@ def _add_option(world: World) -> None:
     _recompute_all(world, "catalogue:2")
 
 
+def _settings(world: World) -> bool:
+    """Let the hub take back by events; members follow at once, as by the messages that the change sends."""
+    path, admin = f"/hubs/{world.hub.hub_id}", claims_of(f"{world.hub.hub_id}:admin")
+    assert call("PUT", path, admin, {"reactivate_on_event": True}).status == 200
+    _recompute_all(world, "settings:2")
+    return True
+
+
 def member_id(world: World) -> str:
     """Return the id of Maya's member, whether there is one yet or not."""
     return context.load(world.hub.hub_id).key.member_id(world.address_id(MAYA["email"]), 1)
@@ -349,6 +358,7 @@ EVENTS = {
     "event_wants_address": _event(_somebody_else),
 }
 RETURNED = {"event_returned": _event(lambda world: world.event("returned", 10, Kind.REACTIVATED))}
+SETTINGS = {"settings": Writer(_settings)}
 RULE_CHANGES = {"publish": Writer(_publish), "add_option": Writer(_add_option)}
 ERASE = {"erase": Writer(_erase_now)}
 PATCHES = {
@@ -382,6 +392,7 @@ BASES: dict[str, tuple[Callable[[World], None], dict[str, Writer]]] = {
         _left,
         _of(EVENTS, "event_office", "event_deleted", "event_wants_address")
         | RETURNED
+        | SETTINGS
         | _of(RULE_CHANGES, "publish")
         | _of(PATCHES, "patch_hobby")
         | ERASE
@@ -390,6 +401,7 @@ BASES: dict[str, tuple[Callable[[World], None], dict[str, Writer]]] = {
     "suspended": (
         _suspended,
         _of(EVENTS, "event_office", "event_left", "event_deleted")
+        | SETTINGS
         | _of(RULE_CHANGES, "publish")
         | _of(PATCHES, "patch_hobby")
         | ERASE
@@ -406,6 +418,7 @@ BASES: dict[str, tuple[Callable[[World], None], dict[str, Writer]]] = {
         _held,
         _of(EVENTS, "event_office", "event_deleted", "event_wants_address")
         | RETURNED
+        | SETTINGS
         | _of(RULE_CHANGES, "publish")
         | _of(PATCHES, "patch_hobby")
         | ERASE

@@ -24,6 +24,7 @@ from rollcall.members import store
 from rollcall.members.edits import PROFILE, SEGMENT, ColumnEdit, current_values, edit_member
 from rollcall.members.model import Change, Member, Status
 from rollcall.members.projection import View, single_valued, view
+from rollcall.members.recompute import follow
 from rollcall.members.why import Reason, brought_by, explain
 from rollcall.people import store as people
 from rollcall.people.reach import email_statuses
@@ -215,6 +216,7 @@ def _set_status(hub_id: str, member_id: str, wanted: Status) -> MemberShown:
             dynamo.write([store.put_member(hub_id, edited, view_of(ctx, edited))])
         except dynamo.ConditionFailedError as exc:
             raise ConflictError from exc
+        follow(ctx, member_id, edited.change)
         return ctx, edited
 
     ctx, member = retry(change)
@@ -401,6 +403,7 @@ def _edit(ctx: HubContext, member: Member, body: MemberEdit, admin: Admin) -> Me
         dynamo.write([store.put_member(ctx.hub.hub_id, edited, view_of(ctx, edited))])
     except dynamo.ConditionFailedError as exc:
         raise ConflictError from exc
+    follow(ctx, member.member_id, edited.change)
     return edited
 
 

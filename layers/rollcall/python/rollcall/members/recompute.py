@@ -101,6 +101,18 @@ def recompute_member(ctx: HubContext, member_id: str, change: Change) -> bool:
     raise TransientError
 
 
+def follow(ctx: HubContext, member_id: str, change: Change) -> None:
+    """Compute a member who was just written anew, if table, catalogue or settings moved since they were read.
+
+    Raises
+    ------
+    TransientError
+        As ``recompute_member``.
+    """
+    if context.current_versions(ctx.hub.hub_id) != ctx.versions:
+        recompute_member(context.load(ctx.hub.hub_id), member_id, change)
+
+
 def recompute_shard(ctx: HubContext, shard: int, change: Change) -> int:
     """Compute the members of one shard anew, deleted ones left out; a second time writes nothing.
 

@@ -18,7 +18,7 @@ from rollcall.invitations.model import InvitationStatus
 from rollcall.members import store as members
 from rollcall.members.model import Change, Member
 from rollcall.members.projection import derive, single_valued, view
-from rollcall.members.recompute import recompute_member
+from rollcall.members.recompute import follow
 from rollcall.people import event_log, store
 from rollcall.people.addresses import Obstacle, barred_as, without_person
 from rollcall.people.merge import DirectoryStatus, superseded
@@ -144,8 +144,8 @@ def resolve(ctx: HubContext, person_id: str, choice: Choice, admin: Admin) -> No
         except (dynamo.ConditionFailedError, TransientError):
             continue
         log.info("collision_resolved", hub_id=hub_id, person_id=person_id, choice=str(choice))
-        if member_id and context.current_versions(hub_id) != ctx.versions:
-            recompute_member(context.load(hub_id), member_id, change)
+        if member_id:
+            follow(ctx, member_id, change)
         return
     raise TransientError
 

@@ -16,6 +16,7 @@ from rollcall.members import store as members
 from rollcall.members.model import RECENT, Member, Status
 from rollcall.members.model import Change as MemberChange
 from rollcall.members.projection import View, changed_its_mind, single_valued, view
+from rollcall.members.recompute import follow
 from rollcall.people import store as people
 from rollcall.people.addresses import barred_as
 from rollcall.people.decide import in_effect
@@ -183,6 +184,7 @@ def rewrite(
             dynamo.write(actions)
         except (dynamo.ConditionFailedError, TransientError):
             continue
+        follow(ctx, fresh.member_id, fresh.change)
         return Result(done)
     raise TransientError
 

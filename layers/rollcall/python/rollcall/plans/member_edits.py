@@ -27,6 +27,7 @@ from rollcall.members.edits import (
 from rollcall.members.model import RECENT, Member, Status
 from rollcall.members.model import Change as MemberChange
 from rollcall.members.projection import KEPT, MANUAL, single_valued, view
+from rollcall.members.recompute import follow
 from rollcall.plans.consequences import of_edits
 from rollcall.plans.model import Change, Edit, Plan, Result
 from rollcall.runtime import dynamo
@@ -290,6 +291,7 @@ def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:
             continue
         except TooLargeToStoreError as exc:
             return Result("error", exc.code, exc.detail)
+        follow(ctx, stored.member_id, stored.change)
         return Result("applied", data={"hand": _hand(change, stored)})
     raise TransientError
 

@@ -14,6 +14,7 @@ from rollcall.members.edits import ColumnEdit, by_hand, current_values, reverse,
 from rollcall.members.model import RECENT, Member, Status
 from rollcall.members.model import Change as MemberChange
 from rollcall.members.projection import single_valued, view
+from rollcall.members.recompute import follow
 from rollcall.plans import new_members
 from rollcall.plans.consequences import of_edits
 from rollcall.plans.member_edits import in_labels
@@ -143,6 +144,7 @@ def apply_undo(ctx: HubContext, plan: Plan, change: Change) -> Result:
             continue
         except TooLargeToStoreError as exc:
             return Result("error", exc.code, exc.detail)
+        follow(ctx, stored.member_id, stored.change)
         return Result("reversed", data=dict(change.data))
     raise TransientError
 

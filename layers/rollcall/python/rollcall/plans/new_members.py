@@ -18,7 +18,7 @@ from rollcall.members.joining import granted, new_member, one_of_each_source
 from rollcall.members.model import Change as MemberChange
 from rollcall.members.model import Manual, Member, Status
 from rollcall.members.projection import derive, single_valued, view
-from rollcall.members.recompute import recompute_member
+from rollcall.members.recompute import follow, recompute_member
 from rollcall.people import store as people
 from rollcall.people.model import Address
 from rollcall.plans.invites import SKIPS, Known, look, skip_reason
@@ -128,8 +128,7 @@ def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:
             continue
         except TooLargeToStoreError as exc:
             return Result("error", exc.code, exc.detail)
-        if context.current_versions(hub_id) != ctx.versions:
-            recompute_member(context.load(hub_id), member_id, member.change)
+        follow(ctx, member_id, member.change)
         return Result("created", data={"member_id": member_id})
     raise TransientError
 

@@ -9,7 +9,7 @@ from rollcall.hubs import context
 from rollcall.members import store as members
 from rollcall.members.model import Change, Member, Status
 from rollcall.members.projection import derive, single_valued, view, with_slice
-from rollcall.members.recompute import recompute_member
+from rollcall.members.recompute import follow
 from rollcall.people import store as people
 from rollcall.people.addresses import barred_as
 from rollcall.people.merge import DirectoryStatus, restore
@@ -63,8 +63,7 @@ def restore_member(hub_id: str, member_id: str, by: str) -> Member:
         except (dynamo.ConditionFailedError, TransientError):
             tried = True
             continue
-        if context.current_versions(hub_id) != ctx.versions:
-            recompute_member(context.load(hub_id), member_id, change)
+        follow(ctx, member_id, change)
         log.info("member_restored", hub_id=hub_id, member_id=member_id)
         return members.get_member(hub_id, member_id) or member
     raise TransientError
