@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rollcall.files.cells import TRIGGERS, csv_lines, join_values, neutralise, restore, split_values, to_csv_line
+from rollcall.files.cells import (
+    TRIGGERS,
+    _csv_cell,
+    csv_lines,
+    join_values,
+    neutralise,
+    restore,
+    split_values,
+    to_csv_line,
+)
 from rollcall.files.rows import read_rows
 from rollcall.runtime.errors import MalformedError
 from tests.support.examples import examples
@@ -51,6 +60,15 @@ def test_written_file_is_read_back_the_same(delimiter: str, rows: list[list[str]
     """What we export is what we import, whatever is in the cells."""
     body = b"".join(csv_lines(["x", "y", "z"], rows, delimiter))
     assert [list(row.cells.values()) for row in read_rows(io.BytesIO(body))] == rows
+
+
+@settings(max_examples=examples(500), deadline=None)
+@given(st.sampled_from(",;\t|"), st.lists(st.one_of(CELL, st.text(max_size=3)), min_size=2, max_size=6))
+def test_a_line_is_its_cells_one_by_one(delimiter: str, cells: list[str]) -> None:
+    """A row in which nothing needs a mark is written at once, and no other than cell by cell."""
+    line = to_csv_line(cells, delimiter)
+    one_by_one = delimiter.join(_csv_cell(cell) for cell in cells).encode("utf-8", "replace").decode()
+    assert line == one_by_one + "\r\n"
 
 
 @pytest.mark.parametrize(("delimiter", "encoding", "end"), DIALECTS)

@@ -5,6 +5,7 @@ The file also serves to maintain the mapping table, so it carries the raw HRIS v
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -14,14 +15,14 @@ from rollcall.hubs import store as hubs
 from rollcall.hubs.model import Permission
 from rollcall.invitations import store as invitations
 from rollcall.invitations.left_out import get_left_out, has_declined
-from rollcall.members.projection import derive
+from rollcall.mapping.table import project
 from rollcall.people import store as people
 from rollcall.people.merge import DirectoryStatus
 from rollcall.privacy.emails import usable_email
 from rollcall.sources.policy import is_meant
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from rollcall.exports.model import Export
     from rollcall.hubs.context import HubContext
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from rollcall.segments.model import Catalogue, Segment
 
 BATCH = 100
+_REMEMBERED = 8_192
 MAX_ATTRIBUTES = 200
 NO_EMAIL = "no usable e-mail"
 DECLINED = "declined, or left out of an earlier file"
@@ -84,6 +86,7 @@ def _rows(
 ) -> Iterator[list[str]]:
     hub_id = ctx.hub.hub_id
     segments = segments_of(ctx, export.permissions)
+    template = _Template(ctx, segments, attributes, export.export_id)
     policies = hubs.policies(hub_id)
     persons = (record for record in people.all_persons(hub_id) if is_meant(record.person, policies, at[:10]))
     while batch := list(islice(persons, BATCH)):
@@ -96,7 +99,7 @@ def _rows(
             if has_declined(decisions.get(record.person_id), invitation) is not declined:
                 continue
             if can_be_invited(record, address, invitation, ctx.hub.source_precedence, at):
-                yield _row(ctx, record, segments, attributes, export.export_id, declined=declined)
+                yield template.row(record, declined=declined)
 
 
 def can_be_invited(
@@ -116,6 +119,8 @@ def can_be_invited(
         return False
     if invitation and invitation.is_open and invitation.state_at(at) == invitation.status:
         return False
+    if len(address.holders) == 1:
+        return record.person.source_id in address.holders
     place = {source_id: n for n, source_id in enumerate(precedence)}
     first = min(address.holders, key=lambda name: (place.get(name, len(place)), name), default=None)
     return first in {None, record.person.source_id}
@@ -133,41 +138,51 @@ def option_labels(segment: Segment, option_ids: Iterable[str]) -> str:
     return join_values([labels[option_id] for option_id in option_ids if option_id in labels])
 
 
-def _row(
-    ctx: HubContext,
-    record: PersonRecord,
-    segments: list[Segment],
-    attributes: tuple[str, ...],
-    export_id: str,
-    *,
-    declined: bool,
-) -> list[str]:
-    person = record.person
-    part = derive(record, ctx.table, ctx.catalogue)
-    email, note = _email(ctx, record)
-    values = person.values()
-    return [
-        email,
-        part.first_name,
-        part.last_name,
-        role_labels(ctx.catalogue, part.roles),
-        *(option_labels(segment, part.segments.get(segment.segment_id, ())) for segment in segments),
-        person.text("locale"),
-        record.person_id,
-        export_id,
-        note or (DECLINED if declined else ""),
-        *(_one_cell(values.get(name, "")) for name in attributes),
-    ]
+class _Template:
+    """Makes the rows of one file. What the mapping table gives for some values is asked once: they come again."""
 
+    def __init__(
+        self, ctx: HubContext, segments: Sequence[Segment], attributes: tuple[str, ...], export_id: str
+    ) -> None:
+        self._ctx = ctx
+        self._segments = segments
+        self._attributes = attributes
+        self._export_id = export_id
+        self._is_asked = lru_cache(maxsize=_REMEMBERED)(ctx.table.gives_roles_or_options)
+        self._given = lru_cache(maxsize=_REMEMBERED)(self._cells_given)
 
-def _email(ctx: HubContext, record: PersonRecord) -> tuple[str, str]:
-    text = record.person.text("email")
-    normal = usable_email(text)
-    if normal is None:
-        return "", NO_EMAIL
-    if record.address_id != ctx.key.address_id(normal):
-        return "", EMAIL_TAKEN
-    return text, ""
+    def row(self, record: PersonRecord, *, declined: bool) -> list[str]:
+        """Return the row of a person, in the order of ``columns``."""
+        person = record.person
+        email, note = self._email(record)
+        values = person.values()
+        is_asked = self._is_asked
+        return [
+            email,
+            person.text("first_name"),
+            person.text("last_name"),
+            *self._given(tuple([(name, value) for name, value in values.items() if is_asked(name)])),
+            person.text("locale"),
+            record.person_id,
+            self._export_id,
+            note or (DECLINED if declined else ""),
+            *[_one_cell(values.get(name, "")) for name in self._attributes],
+        ]
+
+    def _cells_given(self, values: tuple[tuple[str, str | tuple[str, ...]], ...]) -> tuple[str, ...]:
+        """Return the cells of the role and of each segment that HRIS attributes give."""
+        given = project(dict(values), self._ctx.table, self._ctx.catalogue)
+        options = (option_labels(segment, given.segments.get(segment.segment_id, ())) for segment in self._segments)
+        return (role_labels(self._ctx.catalogue, given.roles), *options)
+
+    def _email(self, record: PersonRecord) -> tuple[str, str]:
+        text = record.person.text("email")
+        normal = usable_email(text)
+        if normal is None:
+            return "", NO_EMAIL
+        if record.address_id != self._ctx.key.address_id(normal):
+            return "", EMAIL_TAKEN
+        return text, ""
 
 
 def _one_cell(value: str | tuple[str, ...]) -> str:

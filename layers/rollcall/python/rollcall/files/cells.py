@@ -20,6 +20,9 @@ _SAFE = re.compile(f"'*[{re.escape(TRIGGERS)}]")
 _GUARDED = re.compile(f"'+[{re.escape(TRIGGERS)}]")
 # All separators that files come with, so that no reader can take one inside a cell for its own.
 _TO_QUOTE = re.compile(r'[",;\t|\r\n]|^\s|\s$')
+# All cells of a row with NUL around them: must any be quoted, guarded or mended? In most rows none must.
+_BETWEEN = "\0"
+_TO_LOOK_AT = re.compile(rf"[\",;\t|\r\n\ud800-\udfff]|\0['\s{re.escape(TRIGGERS.replace(_BETWEEN, ''))}]|\s\0")
 
 
 def neutralise(text: str) -> str:
@@ -59,6 +62,9 @@ def to_csv_line(cells: Sequence[str], delimiter: str = ",") -> str:
     """
     if len(cells) == 1 and not cells[0]:
         return '""\r\n'
+    joined = _BETWEEN.join(cells)
+    if joined.count(_BETWEEN) == len(cells) - 1 and not _TO_LOOK_AT.search(f"\0{joined}\0"):
+        return joined.replace(_BETWEEN, delimiter) + "\r\n"
     line = delimiter.join([_csv_cell(cell) for cell in cells]) + "\r\n"
     return line if line.isascii() else line.encode("utf-8", "replace").decode()
 

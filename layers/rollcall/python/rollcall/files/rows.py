@@ -11,7 +11,6 @@ import csv
 import io
 import unicodedata
 from dataclasses import dataclass
-from itertools import count
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar, cast
 
 from rollcall.files.cells import restore
@@ -181,7 +180,7 @@ class _Records:
         raw = _Utf8(head[dialect.mark :], stream, dialect.encoding, limits, lambda: self.number)
         text = io.TextIOWrapper(cast("io.BufferedReader", raw), encoding="utf-8", newline="")
         self._skipped = text if dialect.sep_line else None
-        self._numbered = zip(count(1), csv.reader(text, delimiter=dialect.delimiter, strict=True), strict=False)
+        self._reader = csv.reader(text, delimiter=dialect.delimiter, strict=True)
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
         """Yield number and cells."""
@@ -191,13 +190,13 @@ class _Records:
     def judged(self, judge: Callable[[list[str]], _Verdict | None]) -> Iterator[tuple[int, list[str], _Verdict | None]]:
         """Yield number, cells and verdict: as ``RowReader.judged``."""
         csv.field_size_limit(self._limits.field)
-        most = self._most
+        most, number = self._most, self.number
         try:
             if self._skipped:
                 self._skipped.readline()
                 self._skipped = None
-            for number, record in self._numbered:
-                self.number = number
+            for record in self._reader:
+                self.number = number = number + 1
                 verdict = judge(record)
                 if verdict is None and not any(map(str.strip, record)):
                     self._most = most = most + 1

@@ -98,6 +98,11 @@ class MappingTable:
         separator = self._separators.get(normalise(name), "") if self._separators else ""
         return [piece.strip() for piece in value.split(separator) if piece.strip()] if separator else [value]
 
+    def gives_roles_or_options(self, name: str) -> bool:
+        """Tell whether roles or options of segments may hang on an HRIS field."""
+        by_value = self._index.get(normalise(name), {})
+        return any(not isinstance(rule.target, ProfileTarget) for rules in by_value.values() for rule in rules)
+
     def rules_for(self, name: str, value: str) -> list[Rule]:
         """Return the rules that a field and value meet, in the order of the table within exact ones and ``*`` ones."""
         by_value = self._index.get(normalise(name))
