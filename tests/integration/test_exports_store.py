@@ -15,7 +15,7 @@ from unittest.mock import patch
 import pytest
 
 from rollcall.exports import store
-from rollcall.exports.mapping import MAX_VALUES, unmapped
+from rollcall.exports.mapping import unmapped
 from rollcall.exports.members import member_rows
 from rollcall.exports.model import Export, Kind, State
 from rollcall.exports.run import run_export
@@ -28,6 +28,7 @@ from rollcall.invitations import store as invitations
 from rollcall.invitations.model import Invitation, InvitationStatus
 from rollcall.mail import store as mails
 from rollcall.mail.model import State as MailState
+from rollcall.mapping.drift import MAX_VALUES
 from rollcall.mapping.sheet import read_sheet
 from rollcall.members import store as members
 from rollcall.members import version_token

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from rollcall.exports.model import visible_segments
 from rollcall.hubs.model import Permission
+from rollcall.mapping.counting import count
 from rollcall.mapping.sheet import Unmapped, table_rows, without_unseen
-from rollcall.mapping.table import ANY, project
-from rollcall.people import store as people
-from rollcall.segments.model import normalise
+from rollcall.mapping.table import ANY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from rollcall.hubs.context import HubContext
     from rollcall.mapping.sheet import SheetCells
 
-# A field with more values than that (employee numbers, birthdays) is one row for any value.
-MAX_VALUES = 200
 MAX_ROWS = 10_000
 
 
@@ -41,34 +38,6 @@ def as_workbook(ctx: HubContext, permissions: Collection[Permission], rows: Iter
 
 
 def unmapped(ctx: HubContext) -> list[Unmapped]:
-    """Return what no rule covers, by field, the values that most people have first; memory holds values, not people.
-
-    Values are counted as they are matched: case, spaces and Unicode form aside, shown as first seen.
-    """
-    spelling: dict[str, str] = {}
-    people_with: dict[str, int] = {}
-    values: dict[str, dict[str, tuple[str, int]]] = {}
-    for record in people.all_persons(ctx.hub.hub_id):
-        found = project(record.person.values(), ctx.table, ctx.catalogue).unmapped
-        for field, name in {normalise(name): name for name, _ in found}.items():
-            spelling.setdefault(field, name)
-            people_with[field] = people_with.get(field, 0) + 1
-        for (field, form), value in {(normalise(name), normalise(value)): value for name, value in found}.items():
-            _count(values.setdefault(field, {}), form, value)
-    rows: list[Unmapped] = []
-    for field in sorted(spelling):
-        if len(values[field]) > MAX_VALUES:
-            rows.append(Unmapped(spelling[field], ANY, people_with[field]))
-            continue
-        by_count = sorted(values[field].items(), key=lambda item: (-item[1][1], item[0]))
-        rows += [Unmapped(spelling[field], value, count) for _, (value, count) in by_count]
-    return rows[:MAX_ROWS]
-
-
-def _count(seen: dict[str, tuple[str, int]], form: str, value: str) -> None:
-    """Count a value of a field; one more than are shown is enough to know that there are too many."""
-    held = seen.get(form)
-    if held:
-        seen[form] = (held[0], held[1] + 1)
-    elif len(seen) <= MAX_VALUES:
-        seen[form] = (value, 1)
+    """Return what no rule covers, by field, the values that most people have first; any value where there are many."""
+    entries = count(ctx).entries()[:MAX_ROWS]
+    return [Unmapped(entry.field, ANY if entry.value is None else entry.value, entry.people) for entry in entries]
