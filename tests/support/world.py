@@ -83,7 +83,8 @@ class World:
     def publish(self, version: int, rules: tuple[Rule, ...]) -> None:
         """Publish a version of the mapping table without recomputing anybody."""
         mapping.store_table(self.hub.hub_id, MappingTable(version, rules), f"plan{version}")
-        dynamo.write([mapping.publish_action(self.hub.hub_id, version, f"plan{version}", to_text(T0))])
+        published = mapping.Version(version, f"plan{version}", to_text(T0), "admin-1", len(rules))
+        dynamo.write(mapping.publish_actions(self.hub.hub_id, published))
 
     @cached_property
     def key(self) -> HubKey:

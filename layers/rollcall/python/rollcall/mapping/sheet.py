@@ -147,6 +147,25 @@ def read_sheet(stream: BinaryIO) -> SheetRows:
     return _read_table(((number, [restore(cell) for cell in record]) for number, record in records), [])
 
 
+def read_rules(given: Iterable[Sequence[str]]) -> SheetRows:
+    """Read rules that come one by one, numbered from 1: each has what the columns B, C, E, F, G and H would say.
+
+    Raises
+    ------
+    MalformedError
+        With every fault; its place is column and number (``C1``).
+    """
+    faults: list[Fault] = []
+    found: list[SheetRow] = []
+    for number, texts in enumerate(given, start=1):
+        cells = dict.fromkeys(_FREE, "") | dict(zip("BCEFGH", map(clean_label, texts), strict=True))
+        found += _read_row(number, cells["B"], cells, faults)
+    faults += [*_repetitions(found), *_disagreements(found)]
+    if faults:
+        raise MalformedError(sorted(faults, key=_by_cell))
+    return SheetRows(tuple(found))
+
+
 def _table_among(sheets: Sequence[Sheet]) -> Sheet:
     """Return the sheet whose header is that of a table, else the first one."""
     if not sheets:

@@ -223,7 +223,7 @@ def approve_plan(hub_id: str, plan_id: str, body: Approval) -> Response[PlanShow
     """Let a plan be applied exactly as it was shown, all of it or some; a hash that is no longer its own is refused."""
     admin = auth.caller(router.current_event.raw_event)
     plan = approval.approve(hub_id, _checked(plan_id), body.hash, admin, _selection(body.only))
-    return _following(hub_id, plan)
+    return accepted(hub_id, plan)
 
 
 @router.post("/hubs/<hub_id>/plans/<plan_id>/reject", summary="Reject a plan", tags=["Plans"])
@@ -259,14 +259,14 @@ def stop_plan(hub_id: str, plan_id: str) -> PlanShown:
 @needs(Permission.APPROVE)
 def undo_plan(hub_id: str, plan_id: str) -> Response[PlanShown]:
     """Make a plan that reverses what this one did, where nobody edited it since; it is approved like any other."""
-    return _following(hub_id, again.undo(hub_id, _seen_whole(hub_id, plan_id), _caller()))
+    return accepted(hub_id, again.undo(hub_id, _seen_whole(hub_id, plan_id), _caller()))
 
 
 @router.post("/hubs/<hub_id>/plans/<plan_id>/replan", summary="Plan conflicts again", tags=["Plans"], status_code=202)
 @needs(Permission.APPROVE)
 def replan_plan(hub_id: str, plan_id: str) -> Response[PlanShown]:
     """Make a plan of this one's conflicts against what is there now; it is approved like any other."""
-    return _following(hub_id, again.replan(hub_id, _seen_whole(hub_id, plan_id), _caller()))
+    return accepted(hub_id, again.replan(hub_id, _seen_whole(hub_id, plan_id), _caller()))
 
 
 def _caller() -> Admin:
@@ -282,7 +282,8 @@ def _seen_whole(hub_id: str, plan_id: str) -> str:
     return plan_id
 
 
-def _following(hub_id: str, plan: Plan) -> Response[PlanShown]:
+def accepted(hub_id: str, plan: Plan) -> Response[PlanShown]:
+    """Answer with a plan that was begun, and where it is."""
     headers: dict[str, str | list[str]] = {"Location": f"/hubs/{hub_id}/plans/{plan.plan_id}"}
     return Response(status_code=202, content_type=JSON, body=_show(plan), headers=headers)
 

@@ -99,6 +99,7 @@ KINDS: dict[PlanKind, Kind] = {
     PlanKind.MAPPING_CHANGE: Kind(
         mapping_change.apply_change,
         plan_rows=mapping_change.plan_rows,
+        plan_changes=mapping_change.plan_changes,
         begin=mapping_change.begin,
         tail=mapping_change.recompute_shard,
         tail_parts=mapping_change.TAIL_PARTS,

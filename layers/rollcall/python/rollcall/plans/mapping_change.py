@@ -16,7 +16,7 @@ from rollcall.hubs import context
 from rollcall.hubs.model import Permission
 from rollcall.mapping import store as mapping
 from rollcall.mapping.sheet import check_seen, keep_unseen, read_sheet, resolve
-from rollcall.mapping.table import MappingTable
+from rollcall.mapping.table import MappingTable, Rule
 from rollcall.members import recompute
 from rollcall.members import store as members
 from rollcall.members.model import Change as MemberChange
@@ -47,10 +47,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from rollcall.hubs.context import HubContext
+    from rollcall.mapping.sheet import Resolution
     from rollcall.members.model import Member
     from rollcall.members.projection import View
     from rollcall.people.model import PersonRecord
-    from rollcall.plans.proposal import RuleChange
+    from rollcall.plans.proposal import Extension, RuleChange
     from rollcall.plans.seen import Start
     from rollcall.segments.model import Catalogue
     from rollcall.uploads.model import Upload
@@ -97,7 +98,19 @@ def plan_undo(ctx: HubContext, plan: Plan, source: Plan, start: Start) -> Iterat
     yield from _changes(ctx, plan, proposal, start)
 
 
-def _changes(ctx: HubContext, plan: Plan, proposed: Proposal, start: Start) -> Iterator[Change]:
+def plan_changes(ctx: HubContext, plan: Plan, start: Start) -> Iterator[Change]:
+    """Yield what a table changes that no file brings: rules added or taken out, or an older version brought back.
+
+    Raises
+    ------
+    RefusedError
+        ``superseded`` if another table, or something of the same name, came in between.
+    """
+    yield from _changes(ctx, plan, _stored(plan), start)
+
+
+def store_proposal(ctx: HubContext, plan_id: str, proposed: Proposal) -> Proposal:
+    """Keep what a plan proposes, and what there is before; return what was kept first."""
     before = {segment.segment_id: str(segment.visibility) for segment in ctx.catalogue.segments}
     proposed = replace(
         proposed,
@@ -105,9 +118,12 @@ def _changes(ctx: HubContext, plan: Plan, proposed: Proposal, start: Start) -> I
         visibility_before=tuple((name, before[name]) for name, _ in proposed.visibility if name in before),
     )
     body = json.dumps(proposal_to_json(proposed), sort_keys=True).encode()
-    stored = parts.write_once(parts.table_key(plan.hub_id, plan.plan_id), body)
-    proposal = proposal_from_json(json.loads(stored))
-    after = extend(ctx.catalogue, proposal).catalogue
+    return proposal_from_json(json.loads(parts.write_once(parts.table_key(ctx.hub.hub_id, plan_id), body)))
+
+
+def _changes(ctx: HubContext, plan: Plan, proposed: Proposal, start: Start) -> Iterator[Change]:
+    proposal = store_proposal(ctx, plan.plan_id, proposed)
+    after = _extended(ctx, proposal).catalogue
     rules = compare_rules(ctx.table, proposal.table, after)
     told = [
         *_new_things(ctx.catalogue, proposal),
@@ -121,6 +137,18 @@ def _changes(ctx: HubContext, plan: Plan, proposed: Proposal, start: Start) -> I
         records = people.get_persons(plan.hub_id, asked)
         for member in batch:
             yield _preview(ctx, coming, member, records)
+
+
+def _extended(ctx: HubContext, proposal: Proposal) -> Extension:
+    """Return the catalogue with what the table needs, if the table may still follow the published one."""
+    if ctx.table.version != proposal.table.version - 1:
+        msg = "Another table was published since. Look at what it says now, then make this change again."
+        raise RefusedError(msg, code="superseded")
+    try:
+        return extend(ctx.catalogue, proposal)
+    except NameTakenError as exc:
+        detail = "Roles or segments changed since this plan was made. Make this change again."
+        raise RefusedError(detail, code="superseded") from exc
 
 
 def _publisher(ctx: HubContext) -> str:
@@ -144,8 +172,19 @@ def _propose(ctx: HubContext, upload: Upload, stream: BinaryIO) -> Proposal:
     rows = read_sheet(stream)
     check_seen(rows, ctx.catalogue, visible)
     found = resolve(rows, ctx.catalogue, new_id)
+    return proposal_of(ctx, found, keep_unseen(found.rules, ctx.table, ctx.catalogue, visible))
+
+
+def proposal_of(ctx: HubContext, found: Resolution, rules: tuple[Rule, ...], place: str = "file") -> Proposal:
+    """Return the table of these rules as the next version, with what was found to be new.
+
+    Raises
+    ------
+    MalformedError
+        If it needs more new things than can be made at once, with ``place``.
+    """
     proposal = Proposal(
-        MappingTable(ctx.table.version + 1, keep_unseen(found.rules, ctx.table, ctx.catalogue, visible)),
+        MappingTable(ctx.table.version + 1, rules),
         found.new_roles,
         found.new_segments,
         found.new_options,
@@ -154,9 +193,9 @@ def _propose(ctx: HubContext, upload: Upload, stream: BinaryIO) -> Proposal:
     extension = extend(ctx.catalogue, proposal)
     if len(extension.roles) + len(extension.segments) >= segments.MAX_CHANGES:
         detail = f"This table needs {segments.MAX_CHANGES} or more new roles and segments. Please create some first."
-        raise MalformedError([Fault("file", "too_many_new", detail)])
+        raise MalformedError([Fault(place, "too_many_new", detail)])
     faults = [
-        Fault("file", "too_many_options", f"“{segment.name}” would get {len(segment.options):,} options. {_MOST}")
+        Fault(place, "too_many_options", f"“{segment.name}” would get {len(segment.options):,} options. {_MOST}")
         for segment in extension.segments
         if len(segment.options) > MAX_OPTIONS
     ]
@@ -165,7 +204,7 @@ def _propose(ctx: HubContext, upload: Upload, stream: BinaryIO) -> Proposal:
     try:
         segments.catalogue_actions(ctx.hub.hub_id, ctx.catalogue_version, extension.roles, extension.segments)
     except TooLargeToStoreError as exc:
-        raise MalformedError([Fault("file", exc.code, exc.detail)]) from exc
+        raise MalformedError([Fault(place, exc.code, exc.detail)]) from exc
     return proposal
 
 
@@ -233,16 +272,11 @@ def begin(ctx: HubContext, plan: Plan) -> None:
         if now_published and now_published["plan_id"] == plan.plan_id:
             return
         ctx = context.load(hub_id)
-        if ctx.table.version != proposal.table.version - 1:
-            msg = "Another table was published since. Upload this one again."
-            raise RefusedError(msg, code="superseded")
-        try:
-            extension = extend(ctx.catalogue, proposal)
-        except NameTakenError as exc:
-            detail = "Roles or segments changed since this plan was made. Upload the table again."
-            raise RefusedError(detail, code="superseded") from exc
+        extension = _extended(ctx, proposal)
         mapping.store_table(hub_id, proposal.table, plan.plan_id)
-        actions = [mapping.publish_action(hub_id, proposal.table.version, plan.plan_id, to_text(now()))]
+        table = proposal.table
+        version = mapping.Version(table.version, plan.plan_id, to_text(now()), plan.approved_by, len(table.rules))
+        actions = mapping.publish_actions(hub_id, version)
         if extension.roles or extension.segments:
             actions += segments.catalogue_actions(hub_id, ctx.catalogue_version, extension.roles, extension.segments)
         try:
