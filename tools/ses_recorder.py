@@ -27,6 +27,7 @@ import json
 import os
 import queue
 import re
+import signal
 import sys
 import threading
 import time
@@ -57,6 +58,7 @@ MAX_BODY = 40 * 1024 * 1024
 MAX_RECIPIENTS = 50
 MAX_HEADERS = 15
 PUBLISH_TRIES = 5
+SAVE_SECONDS = 1.0
 _TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _HEADER_NAME = re.compile(r"[!-9;-@A-~]{1,126}")
 _HEADER_VALUE = re.compile(r"[ -~]{1,995}")
@@ -94,6 +96,9 @@ class Recorder:
     faults: list[Fault] = field(default_factory=list)
     suppressed: set[str] = field(default_factory=set)
     events: queue.Queue[tuple[str, dict[str, Any]]] = field(default_factory=queue.Queue)
+    by_id: dict[str, dict[str, Any]] = field(default_factory=dict)
+    changed: threading.Event = field(default_factory=threading.Event)
+    clients: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Go on from the mails an earlier run left in the folder."""
@@ -101,6 +106,7 @@ class Recorder:
         index_file = self.folder / "index.json"
         if index_file.exists():
             self.index = json.loads(index_file.read_text(encoding="utf-8"))
+            self.by_id = {entry["message_id"]: entry for entry in self.index}
 
     def arm(self, mode: str, count: int, to: str | None) -> None:
         """Let the next ``count`` calls (0: all) fail in that way; ``off`` forgets every fault."""
@@ -152,7 +158,8 @@ class Recorder:
                 "events": [],
             }
             self.index.append(entry)
-            self._save()
+            self.by_id[message_id] = entry
+        self.changed.set()
         return entry
 
     def publish(self, entry: dict[str, Any], kinds: list[str]) -> None:
@@ -175,35 +182,48 @@ class Recorder:
                     break
 
     def _send(self, event: dict[str, Any]) -> None:
-        import boto3
-        from botocore.config import Config
-
         if self.state_file is None:
             return
         state = json.loads(self.state_file.read_text(encoding="utf-8"))
-        # The emulator's keys, unless the environment has others; nothing reaches AWS, since the endpoint is given.
-        session = boto3.Session(
-            region_name=state["region"],
-            aws_access_key_id=os.environ.get("AWS_ACCESS_KEY_ID", "test"),
-            aws_secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY", "test"),
-        )
-        quick = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 2})
-        sqs = session.client("sqs", endpoint_url=state["endpoint_url"], config=quick)
+        # Made once for each stack: making one takes longer than many messages.
+        sqs = self.clients.get(state["endpoint_url"]) or self.clients.setdefault(state["endpoint_url"], _sqs(state))
         body = {**event, "region": state["region"]}
         sqs.send_message(QueueUrl=state["queues"]["delivery-events"], MessageBody=json.dumps(body))
 
     def _note_event(self, message_id: str, event_type: str) -> None:
         with self.lock:
-            for entry in self.index:
-                if entry["message_id"] == message_id:
-                    entry["events"].append(event_type)
-            self._save()
+            self.by_id[message_id]["events"].append(event_type)
+        self.changed.set()
 
-    def _save(self) -> None:
-        text = json.dumps(self.index, ensure_ascii=False, indent=1)
+    def run_saver(self) -> None:
+        """Keep ``index.json`` up to date, for ever; at most once a second, since it grows with each mail."""
+        while True:
+            self.changed.wait()
+            self.changed.clear()
+            self.save()
+            time.sleep(SAVE_SECONDS)
+
+    def save(self) -> None:
+        """Write ``index.json``."""
+        with self.lock:
+            text = json.dumps(self.index, ensure_ascii=False, indent=1)
         temporary = self.folder / "index.json.new"
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(self.folder / "index.json")
+
+
+def _sqs(state: dict[str, Any]) -> Any:  # noqa: ANN401 - a client of boto3
+    import boto3
+    from botocore.config import Config
+
+    # The emulator's keys, unless the environment has others; nothing reaches AWS, since the endpoint is given.
+    session = boto3.Session(
+        region_name=state["region"],
+        aws_access_key_id=os.environ.get("AWS_ACCESS_KEY_ID", "test"),
+        aws_secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY", "test"),
+    )
+    quick = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 2})
+    return session.client("sqs", endpoint_url=state["endpoint_url"], config=quick)
 
 
 DETAIL_TYPES = {
@@ -480,11 +500,14 @@ def main(arguments: list[str] | None = None) -> int:
         _say(f"Port {options.port} is in use: stop what listens there, or give another --port.")
         return 1
     threading.Thread(target=recorder.run_publisher, daemon=True).start()
+    threading.Thread(target=recorder.run_saver, daemon=True).start()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     _say(f"listening on http://127.0.0.1:{server.server_address[1]}")
     try:
         server.serve_forever()
     except KeyboardInterrupt:
         server.server_close()
+        recorder.save()
     return 0
 
 

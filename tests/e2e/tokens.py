@@ -60,10 +60,21 @@ def of_another_hub(stack: dict[str, Any], folder: Path) -> str:
 
 def of_no_hub(stack: dict[str, Any], aws_client: Callable[[str], Any]) -> str:
     """Return a valid token of somebody who can log in and is in no group."""
+    return _of_somebody_new(stack, aws_client, "nobody")
+
+
+def of_another_admin(stack: dict[str, Any], aws_client: Callable[[str], Any], hub_id: str) -> str:
+    """Return a valid token of one more admin of a hub."""
+    return _of_somebody_new(stack, aws_client, "second", f"{hub_id}:admin")
+
+
+def _of_somebody_new(stack: dict[str, Any], aws_client: Callable[[str], Any], name: str, *groups: str) -> str:
     cognito, pool = aws_client("cognito-idp"), stack["user_pool_id"]
-    email, password = f"nobody-{uuid.uuid4().hex[:8]}@example.com", f"aA1{secrets.token_hex(12)}"
+    email, password = f"{name}-{uuid.uuid4().hex[:8]}@example.com", f"aA1{secrets.token_hex(12)}"
     cognito.admin_create_user(UserPoolId=pool, Username=email, TemporaryPassword=password, MessageAction="SUPPRESS")
     cognito.admin_set_user_password(UserPoolId=pool, Username=email, Password=password, Permanent=True)
+    for group in groups:
+        cognito.admin_add_user_to_group(UserPoolId=pool, Username=email, GroupName=group)
     answer = cognito.initiate_auth(
         AuthFlow="USER_PASSWORD_AUTH",
         ClientId=stack["client_id"],
