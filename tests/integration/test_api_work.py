@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -180,6 +181,34 @@ def test_file_of_an_export_is_for_those_who_may_see_as_much(world: World) -> Non
         "PLANS_TABLE", exports.pk(world.hub.hub_id, export_id), condition="begins_with(#sk, :d)", values={"d": "D#"}
     ).items
     assert [item["by"] for item in written] == ["subject-of-ada"]
+
+
+def test_file_of_an_export_is_gone_after_seven_days_and_the_answer_says_what_to_do(world: World) -> None:
+    """Until the end of the seventh day it is there; the allowed values go with it."""
+    export_id = ask(world, "POST", "/exports", {"kind": "invites", "only_new": True}).json["export_id"]
+    export = exports.get(world.hub.hub_id, export_id)
+    assert export is not None
+    assert export.wanted.is_new
+    done_at = now() - timedelta(days=7, seconds=1)
+    exports.finish(export, "exports/x/invites.csv", 3, to_text(done_at), values_key="exports/x/allowed-values.csv")
+    for path in ("file", "values"):
+        answer = ask(world, "GET", f"/exports/{export_id}/{path}")
+        assert (answer.status, answer.json["code"]) == (409, "expired")
+        assert "new export" in answer.json["detail"]
+        with patch("rollcall.exports.api.now", lambda: done_at + timedelta(days=6, hours=23)):
+            assert ask(world, "GET", f"/exports/{export_id}/{path}").status == 302
+    assert ask(world, "GET", f"/exports/{export_id}").json["expires_at"] == to_text(done_at + timedelta(days=7))
+
+
+def test_invite_file_by_hris_values_is_for_those_who_see_them(world: World) -> None:
+    """Else the rows would tell who has which value; other files take no such filter."""
+    asked = {"kind": "invites", "attributes": {"Grade": ["Senior"]}}
+    assert ask(world, "POST", "/exports", asked).status == 202
+    refused = ask(world, "POST", "/exports", asked, role="inviter")
+    assert (refused.status, refused.json["faults"][0]["code"]) == (400, "not_yours")
+    assert (
+        ask(world, "POST", "/exports", {"kind": "members", "everybody": True}).json["faults"][0]["code"] == "not_here"
+    )
 
 
 def test_mapper_exports_the_mapping_and_no_people(world: World) -> None:

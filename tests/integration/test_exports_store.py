@@ -14,10 +14,10 @@ from unittest.mock import patch
 
 import pytest
 
-from rollcall.exports import store
+from rollcall.exports import run, store
 from rollcall.exports.mapping import unmapped
 from rollcall.exports.members import member_rows
-from rollcall.exports.model import Export, Kind, State
+from rollcall.exports.model import Export, Kind, State, Wanted
 from rollcall.exports.run import run_export
 from rollcall.files.rows import Row, read_rows
 from rollcall.files.storage import open_object
@@ -318,8 +318,15 @@ def test_done_export_has_one_mail_to_the_admin_and_its_pointer() -> None:
     assert (mail.to, mail.state) == ("ana@example.com", MailState.PENDING)
     assert mail.attachment is not None
     assert mail.attachment.key == f"exports/{world.hub.hub_id}/{export.export_id}/invites.csv"
-    link = f"https://hub.example.com/hubs/{world.hub.hub_id}/exports/{export.export_id}/file"
-    assert mail.params == {"file": "invites.csv", "rows": 1, "purpose": "invites", "link": link}
+    page = f"https://hub.example.com/hubs/{world.hub.hub_id}/exports/{export.export_id}"
+    assert mail.params == {
+        "file": "invites.csv",
+        "rows": 1,
+        "purpose": "invites",
+        "days": 7,
+        "link": f"{page}/file",
+        "values": f"{page}/values",
+    }
     assert _pointers("EMAILS_QUEUE_URL") == [{"hub_id": world.hub.hub_id, "mail_id": mail.mail_id}]
 
 
@@ -460,3 +467,74 @@ def test_function_runs_the_pointer_and_reports_what_failed() -> None:
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     states = [found.state for export in exports if (found := store.get(export.hub_id, export.export_id))]
     assert states == [State.QUEUED, State.DONE]
+
+
+def _names(world: World, **wanted: Any) -> set[str]:
+    source_id = wanted.pop("source_id", "")
+    return set(_by_name(_file(world, _ask(world, wanted=Wanted(**wanted), source_id=source_id))))
+
+
+def test_invite_file_may_hold_some_people_only() -> None:
+    """By source, by HRIS values in any case, and those who were in no earlier file; together they narrow."""
+    world = World().build()
+    _person(world, "maya", Office="London", Grade="Senior")
+    _person(world, "ben", Office="Toronto", Grade="Senior")
+    _person(world, "cem", Languages=("English", "French"))
+    assert _names(world, attributes={"office": ("LONDON", "Paris"), "Grade": ("Senior",)}) == {"Maya"}
+    assert _names(world, attributes={"Languages": ("french",)}) == {"Cem"}
+    assert _names(world, attributes={"Office": ("Lima",)}) == set()
+    assert _names(world, source_id=world.source_id) == {"Maya", "Ben", "Cem"}
+    assert _names(world, source_id=new_id()) == set()
+    assert _names(world, is_new=True) == set()
+    _person(world, "dua")
+    assert _names(world, is_new=True) == {"Dua"}
+    assert _names(world, is_new=True) == set()
+
+
+def test_file_of_everybody_holds_members_too_and_says_who_cannot_be_invited() -> None:
+    """It serves to maintain the mapping table; it does not count as an earlier file of those in it."""
+    world = World().build()
+    for name in ("maya", "member"):
+        _person(world, name, Grade="Senior")
+    world.enrol("member", ("mentor",))
+    rows = _by_name(_file(world, _ask(world, wanted=Wanted(is_everybody=True))))
+    assert {name: bool(row["note"]) for name, row in rows.items()} == {"Maya": False, "Member": True}
+    assert rows["Member"]["HRIS: Grade"] == "Senior"
+    assert _names(world, is_new=True) == {"Maya"}
+
+
+def test_allowed_values_lie_beside_the_invite_file_as_far_as_its_admin_may_see_them() -> None:
+    """Roles, options of visible segments and languages, one row each; the mail says where."""
+    world = World().build()
+    found = {}
+    for role in ("admin", "inviter"):
+        export = _ask(world, role=role)
+        assert run_export(world.hub.hub_id, export.export_id) is State.DONE
+        done = store.get(world.hub.hub_id, export.export_id)
+        assert done is not None
+        with open_object(env("FILES_BUCKET"), done.values_key) as stream:
+            found[role] = {(row.cells["column"], row.cells["value"]) for row in read_rows(stream)}
+        mail = mails.get(world.hub.hub_id, run.mail_id(export))
+        assert mail is not None
+        assert mail.params["values"].endswith(f"/exports/{export.export_id}/values")
+    assert {("role", "Mentor"), ("Location", "London"), ("Languages", "French"), ("language", "ar")} <= found["admin"]
+    assert {column for column, _ in found["inviter"]} == {"role", "Location", "language"}
+
+
+def test_rows_are_counted_on_the_export_while_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits sees it move; the count ends with the file."""
+    world = World().build()
+    for number in range(3):
+        _person(world, f"p{number}")
+    monkeypatch.setattr(run, "TELL_SECONDS", 0.0)
+    export, seen, note = _ask(world), [], store.note_progress
+
+    def noted(export: Export, rows: int) -> None:
+        note(export, rows)
+        held = store.get(export.hub_id, export.export_id)
+        assert held is not None
+        seen.append((held.state, held.rows))
+
+    monkeypatch.setattr(store, "note_progress", noted)
+    _file(world, export)
+    assert seen == [(State.RUNNING, 1), (State.RUNNING, 2), (State.RUNNING, 3)]

@@ -9,16 +9,23 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from rollcall.exports.model import columns_of_segments
+from rollcall.exports import store as exports
+from rollcall.exports.model import Kind, State, columns_of_segments
 from rollcall.files.cells import join_values
+from rollcall.files.rows import read_rows
+from rollcall.files.storage import open_object
 from rollcall.hubs import store as hubs
 from rollcall.hubs.model import Permission
 from rollcall.invitations import store as invitations
 from rollcall.invitations.left_out import get_left_out, has_declined
+from rollcall.invitations.rows import ref_of
 from rollcall.mapping.table import project
 from rollcall.people import store as people
 from rollcall.people.merge import DirectoryStatus
+from rollcall.plans.seen import Seen
 from rollcall.privacy.emails import usable_email
+from rollcall.runtime.errors import NotFoundError
+from rollcall.runtime.settings import env
 from rollcall.sources.policy import is_meant
 
 if TYPE_CHECKING:
@@ -35,7 +42,10 @@ _REMEMBERED = 8_192
 MAX_ATTRIBUTES = 200
 NO_EMAIL = "no usable e-mail"
 DECLINED = "declined, or left out of an earlier file"
+NOT_NOW = "not to be invited now: a member, invited, no longer active, or out of reach"
 EMAIL_TAKEN = "the e-mail belongs to somebody else in the hub"
+_LOOKED_AT = 50
+_BEFORE, _NOW = 1, 2
 _FIRST = ("email", "first_name", "last_name", "role")
 _LAST = ("language", "ref", "export", "note")
 # The reader takes 4,096 characters in a cell, with room here for what guards a formula.
@@ -76,19 +86,52 @@ def invite_rows(ctx: HubContext, export: Export, attributes: tuple[str, ...], at
     at
         Now: an invitation whose time is over by then is no longer open.
     """
-    yield from _rows(ctx, export, attributes, at, declined=False)
-    if export.include_declined:
-        yield from _rows(ctx, export, attributes, at, declined=True)
+    before = _exported_before(export) if export.wanted.is_new else None
+    yield from _rows(ctx, export, attributes, at, before, declined=False)
+    if export.include_declined and not export.wanted.is_everybody:
+        yield from _rows(ctx, export, attributes, at, before, declined=True)
+
+
+def _exported_before(export: Export) -> Seen:
+    """Return who was in the newest invite files before this one; of those whose file is gone nothing is known.
+
+    Files of everybody do not count: they are made for the mapping table.
+    """
+    seen = Seen()
+    listed, _ = exports.list_exports(export.hub_id, limit=_LOOKED_AT)
+    for earlier in listed:
+        is_one = earlier.kind is Kind.INVITES and earlier.state is State.DONE and not earlier.wanted.is_everybody
+        if not is_one or earlier.export_id >= export.export_id:
+            continue
+        try:
+            stream = open_object(env("FILES_BUCKET"), earlier.file_key)
+        except NotFoundError:
+            continue
+        with stream:
+            for _, cells, _ in read_rows(stream):
+                if ref := ref_of(cells):
+                    seen.first(_BEFORE, (ref,))
+    return seen
 
 
 def _rows(
-    ctx: HubContext, export: Export, attributes: tuple[str, ...], at: str, *, declined: bool
+    ctx: HubContext, export: Export, attributes: tuple[str, ...], at: str, before: Seen | None, *, declined: bool
 ) -> Iterator[list[str]]:
     hub_id = ctx.hub.hub_id
     segments = segments_of(ctx, export.permissions)
     template = _Template(ctx, segments, attributes, export.export_id)
     policies = hubs.policies(hub_id)
-    persons = (record for record in people.all_persons(hub_id) if is_meant(record.person, policies, at[:10]))
+    wanted = export.wanted
+
+    def is_wanted(record: PersonRecord) -> bool:
+        is_here = not export.source_id or record.person.source_id == export.source_id
+        if not is_here or not (wanted.is_everybody or is_meant(record.person, policies, at[:10])):
+            return False
+        if before is not None and before.first(_NOW, (record.person_id,)) == _BEFORE:
+            return False
+        return wanted.keeps(record.person.values())
+
+    persons = filter(is_wanted, people.all_persons(hub_id))
     while batch := list(islice(persons, BATCH)):
         held = {record.address_id for record in batch if record.address_id}
         addresses = people.get_addresses(hub_id, held)
@@ -96,10 +139,14 @@ def _rows(
         decisions = get_left_out(hub_id, [record.person_id for record in batch])
         for record in batch:
             address, invitation = addresses.get(record.address_id or ""), sent.get(record.address_id or "")
-            if has_declined(decisions.get(record.person_id), invitation) is not declined:
-                continue
-            if can_be_invited(record, address, invitation, ctx.hub.source_precedence, at):
-                yield template.row(record, declined=declined)
+            is_declined = has_declined(decisions.get(record.person_id), invitation)
+            is_free = can_be_invited(record, address, invitation, ctx.hub.source_precedence, at)
+            if wanted.is_everybody:
+                note = "" if is_free else NOT_NOW
+                note = DECLINED if is_declined and is_free else note
+                yield template.row(record, note=note)
+            elif is_free and is_declined is declined:
+                yield template.row(record, note=DECLINED if declined else "")
 
 
 def can_be_invited(
@@ -151,10 +198,10 @@ class _Template:
         self._is_asked = lru_cache(maxsize=_REMEMBERED)(ctx.table.gives_roles_or_options)
         self._given = lru_cache(maxsize=_REMEMBERED)(self._cells_given)
 
-    def row(self, record: PersonRecord, *, declined: bool) -> list[str]:
+    def row(self, record: PersonRecord, *, note: str) -> list[str]:
         """Return the row of a person, in the order of ``columns``."""
         person = record.person
-        email, note = self._email(record)
+        email, trouble = self._email(record)
         values = person.values()
         is_asked = self._is_asked
         return [
@@ -165,7 +212,7 @@ class _Template:
             person.text("locale"),
             record.person_id,
             self._export_id,
-            note or (DECLINED if declined else ""),
+            trouble or note,
             *[_one_cell(values.get(name, "")) for name in self._attributes],
         ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
@@ -44,6 +45,8 @@ class State(StrEnum):
     FAILED = "failed"
 
 
+# How long the file can be downloaded. It lies in the bucket for longer: whom an upload leaves out is told by it.
+KEPT = timedelta(days=7)
 UNFINISHED = frozenset({State.QUEUED, State.RUNNING})
 CONTENT_TYPES = {
     Format.CSV: "text/csv; charset=utf-8",
@@ -127,6 +130,50 @@ def read_only(
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """Whom an invite file holds, beside those who could be invited.
+
+    Attributes
+    ----------
+    attributes
+        HRIS field → those with any of these values, compared without regard to case and spaces; empty for all.
+    is_new
+        Only those who were in no earlier invite file whose file is still kept.
+    is_everybody
+        Also those who cannot be invited, members too: the file then serves to maintain the mapping table.
+    """
+
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    is_new: bool = False
+    is_everybody: bool = False
+
+    def keeps(self, values: Mapping[str, str | tuple[str, ...]]) -> bool:
+        """Tell whether somebody with these HRIS values is wanted."""
+        if not self.attributes:
+            return True
+        held = {normalise(name): value for name, value in values.items()}
+        return all(
+            {normalise(text) for text in wanted} & _normal_values(held.get(normalise(name), ()))
+            for name, wanted in self.attributes.items()
+        )
+
+    def to_item(self) -> Item:
+        """Return it as a plain dict."""
+        attributes = {name: list(values) for name, values in self.attributes.items()}
+        return {"attributes": attributes, "is_new": self.is_new, "is_everybody": self.is_everybody}
+
+    @classmethod
+    def from_item(cls, item: Item) -> Self:
+        """Read it from a plain dict."""
+        attributes = {name: tuple(values) for name, values in item.get("attributes", {}).items()}
+        return cls(attributes, item.get("is_new", False), item.get("is_everybody", False))
+
+
+def _normal_values(value: str | tuple[str, ...]) -> set[str]:
+    return {normalise(value)} if isinstance(value, str) else {normalise(text) for text in value}
+
+
+@dataclass(frozen=True, slots=True)
 class Export:
     """One export.
 
@@ -138,10 +185,14 @@ class Export:
         What that admin may see, as of the request.
     only
         Which members are wanted: all, unless it says otherwise.
+    wanted
+        Of an invite file: whom it holds.
     source_id
-        Of a people file: whose people.
+        Of a people file: whose people. Of an invite file: only theirs; empty for all.
     rows
-        Rows of the file, its header not counted; known once it is done.
+        Rows of the file, its header not counted; while it is written, how many there are so far.
+    values_key
+        Of an invite file that is done: where the file of allowed values lies.
     file_key
         Where the file lies in the bucket once it is done; empty before.
     reason
@@ -157,11 +208,13 @@ class Export:
     delivery: Delivery = Delivery.ATTACHMENT
     include_declined: bool = False
     only: Only = field(default_factory=Only)
+    wanted: Wanted = field(default_factory=Wanted)
     source_id: str = ""
     file_format: Format = Format.CSV
     state: State = State.QUEUED
     rows: int = 0
     file_key: str = ""
+    values_key: str = ""
     created_at: str = ""
     done_at: str = ""
     reason: str = ""
@@ -180,6 +233,7 @@ class Export:
             "file_format": str(self.file_format),
             "permissions": sorted(str(permission) for permission in self.permissions),
             "only": self.only.to_item(),
+            "wanted": self.wanted.to_item(),
         }
 
     @classmethod
@@ -195,6 +249,7 @@ class Export:
                 "file_format": Format(item.get("file_format", Format.CSV)),
                 "permissions": frozenset(Permission(permission) for permission in item["permissions"]),
                 "only": Only.from_item(item.get("only", {})),
+                "wanted": Wanted.from_item(item.get("wanted", {})),
             }
         )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from rollcall.exports.model import Export, State
 from rollcall.runtime import dynamo, queues
+from rollcall.runtime.errors import TransientError
 from rollcall.runtime.ids import shard_of
 from rollcall.runtime.times import expiry, from_text, to_text
 
@@ -19,7 +21,10 @@ QUEUE = "EXPORTS_QUEUE_URL"
 DUE_SHARDS = 8
 FIRST_SWEEP = timedelta(minutes=10)
 LONGEST_SWEEP = timedelta(hours=6)
-_DONE = "SET #state = :state, #rows = :rows, #file_key = :file, #done_at = :at REMOVE #due_pk, #due_sk"
+_DONE = (
+    "SET #state = :state, #rows = :rows, #file_key = :file, #values_key = :values, #done_at = :at "
+    "REMOVE #due_pk, #due_sk"
+)
 _UNFINISHED = "#state IN (:queued, :running)"
 _STATES = {"queued": str(State.QUEUED), "running": str(State.RUNNING)}
 
@@ -90,7 +95,29 @@ def start(export: Export) -> bool:
     return True
 
 
-def finish(export: Export, file_key: str, rows: int, at: str, with_it: Sequence[dynamo.Action] = ()) -> bool:
+def note_progress(export: Export, rows: int) -> None:
+    """Note how many rows are written so far; of an export that ended meanwhile nothing."""
+    action = dynamo.update_action(
+        TABLE,
+        pk(export.hub_id, export.export_id),
+        "-",
+        "SET #rows = :rows",
+        condition="#state = :running",
+        values={"rows": rows, "running": str(State.RUNNING)},
+    )
+    with suppress(dynamo.ConditionFailedError, TransientError):  # it is there to be looked at only
+        dynamo.write([action])
+
+
+def finish(
+    export: Export,
+    file_key: str,
+    rows: int,
+    at: str,
+    with_it: Sequence[dynamo.Action] = (),
+    *,
+    values_key: str = "",
+) -> bool:
     """Settle an export as done, in one transaction with what goes with it (the mail).
 
     Returns whether this call did it; if another worker was faster nothing is written.
@@ -101,7 +128,14 @@ def finish(export: Export, file_key: str, rows: int, at: str, with_it: Sequence[
         "-",
         _DONE,
         condition=_UNFINISHED,
-        values={"state": str(State.DONE), "rows": rows, "file": file_key, "at": at, **_STATES},
+        values={
+            "state": str(State.DONE),
+            "rows": rows,
+            "file": file_key,
+            "values": values_key,
+            "at": at,
+            **_STATES,
+        },
     )
     try:
         dynamo.write([action, *with_it])

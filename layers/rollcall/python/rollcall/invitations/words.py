@@ -17,3 +17,8 @@ def words_of_columns() -> tuple[tuple[str, tuple[str, ...]], ...]:
         for file in sorted(_FOLDER.glob("*.toml"))
         for name, words in tomllib.loads(file.read_text(encoding="utf-8")).get("columns", {}).items()
     )
+
+
+def languages() -> tuple[str, ...]:
+    """Return the languages of the invitation pages, as language tags."""
+    return tuple(sorted(file.stem for file in _FOLDER.glob("*.toml")))

@@ -129,7 +129,7 @@ def render(kind: Kind, language: str, params: Mapping[str, Any], look: Look, lin
         By kind, all optional unless said:
         ``invitation``, ``reminder``: ``first_name``, ``expires_on`` (``YYYY-MM-DD``, required).
         ``export``: ``file`` (file name, required), ``rows`` (number, required), ``purpose`` (kind of export),
-        ``attached``.
+        ``attached``, ``values`` (where the allowed values lie), ``days`` (how long the link works).
         ``plan_report``: ``what`` (what it is, in words, required), ``state`` (of the plan, required), ``counts`` (list
         of ``[name, number]``), ``problem``, ``attached``, ``needed`` (how many need somebody), ``outcome`` (``all``,
         ``some`` or ``none``), ``unread`` (columns that nobody reads).
@@ -177,7 +177,7 @@ def render(kind: Kind, language: str, params: Mapping[str, Any], look: Look, lin
 
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
-    "export": {"purpose": "", "attached": False},
+    "export": {"purpose": "", "attached": False, "values": "", "days": 7},
     "plan_report": {"counts": [], "problem": "", "attached": False, "needed": 0, "outcome": "all", "unread": []},
 }
 
