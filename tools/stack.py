@@ -290,6 +290,7 @@ def parameters() -> list[str]:
         f"Architecture={ARCHITECTURE}",
         f"SenderAddress={SENDER}",
         f"SesEndpointUrl={RECORDER}",
+        "MailRate=1000",
         f"VendorApiBase={VENDORS}",
         f"PublicBaseUrl={API_URL}",
     ]

@@ -177,6 +177,7 @@ def stack() -> Iterator[None]:
                 "SOURCE_SECRETS_PREFIX": "test/sources",
                 "KMS_KEY_ARN": "alias/test",
                 "SENDER_ADDRESS": "rollcall@example.com",
+                "MAIL_RATE": "1000",
                 "PUBLIC_BASE_URL": "https://hub.example.com",
                 "CONFIGURATION_SET": "test",
             }
