@@ -1,11 +1,19 @@
-"""The pages behind an invitation's link: look (GET), accept and decline (POST). Token and path are never logged."""
+"""The pages behind an invitation's link: look (GET), accept, decline, unsubscribe (POST). No token is logged."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from rollcall.invitations import pages
-from rollcall.invitations.accept import Page, PageState, accept, decline, look
+from rollcall.invitations.accept import (
+    Page,
+    PageState,
+    accept,
+    decline,
+    look,
+    look_at_unsubscribing,
+    unsubscribe,
+)
 from rollcall.runtime.observability import describe, log
 from rollcall.runtime.settings import require
 
@@ -13,6 +21,8 @@ _ROUTES = {
     "GET /invitations/{token}": look,
     "POST /invitations/{token}/accept": accept,
     "POST /invitations/{token}/decline": decline,
+    "GET /invitations/{token}/unsubscribe": look_at_unsubscribing,
+    "POST /invitations/{token}/unsubscribe": unsubscribe,
 }
 
 

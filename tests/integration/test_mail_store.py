@@ -193,13 +193,13 @@ def test_link_and_name_of_the_invitation_are_not_stored(ses: FakeSes) -> None:
     assert "invitations/t" not in str(stored())
 
 
-def test_reminder_can_be_declined_from_the_mail_program(ses: FakeSes) -> None:
+def test_reminder_can_be_unsubscribed_from_the_mail_program(ses: FakeSes) -> None:
     """A reminder carries the one-click header of RFC 8058; an invitation does not."""
     set_invitation(status="sent")
     add(replace(MAIL, kind=Kind.REMINDER))
     send()
     headers = {h["Name"]: h["Value"] for h in ses.requests[0]["Content"]["Simple"]["Headers"]}
-    assert headers["List-Unsubscribe"] == "<https://hub.example.com/invitations/t/decline>"
+    assert headers["List-Unsubscribe"] == "<https://hub.example.com/invitations/t/unsubscribe>"
     assert invitation().status is InvitationStatus.SENT
 
 

@@ -223,6 +223,7 @@ def test_no_role_has_a_wildcard_where_a_resource_can_be_named(translated: Templa
         "xray:PutTelemetryRecords",
         "dynamodb:ListStreams",
         "ses:DeleteSuppressedDestination",
+        "ses:GetAccount",
     }
     for name, role in of_type(translated, "AWS::IAM::Role").items():
         for policy in role.get("Policies", []):
@@ -275,6 +276,8 @@ def test_only_the_listed_routes_need_no_token(translated: Template) -> None:
         "GET /invitations/{token}",
         "POST /invitations/{token}/accept",
         "POST /invitations/{token}/decline",
+        "GET /invitations/{token}/unsubscribe",
+        "POST /invitations/{token}/unsubscribe",
     }
     for route in routes:
         assert re.fullmatch(r"(GET|PUT|POST|PATCH|DELETE) /[a-z_{}./-]+", route["RouteKey"])

@@ -41,7 +41,8 @@ APP = Path(__file__).parents[2] / "functions" / "accept_invitation" / "app.py"
 def _page(state: PageState, *, hub: Hub = HUB, language: str = "en") -> Page:
     if state in {PageState.VOID, PageState.BUSY}:
         return Page(state)
-    gone = state not in {PageState.OPEN, PageState.ACCEPTED, PageState.ALREADY}
+    fine = {PageState.OPEN, PageState.ACCEPTED, PageState.ALREADY, PageState.UNSUBSCRIBE, PageState.UNSUBSCRIBED}
+    gone = state not in fine
     return Page(state, hub, replace(INVITATION, language=language), is_gone=gone)
 
 
@@ -115,13 +116,22 @@ def test_names_and_texts_with_markup_are_shown_as_text() -> None:
     assert "<img src=x" not in body
 
 
-@pytest.mark.parametrize("state", [state for state in PageState if state is not PageState.OPEN])
+WITH_FORM = (PageState.OPEN, PageState.UNSUBSCRIBE)
+
+
+@pytest.mark.parametrize("state", [state for state in PageState if state not in WITH_FORM])
 def test_only_an_open_invitation_has_a_form(state: PageState) -> None:
     """No other page offers an answer, or holds the token."""
     hub = replace(HUB, landing_url="")
     body = pages.render(_page(state, hub=hub), TOKEN)["body"]
     assert "<form" not in body
     assert TOKEN not in body
+
+
+def test_page_against_reminders_posts_to_itself() -> None:
+    """One button, posted to the address that the page has and the mail's header names."""
+    outline = _outline(pages.render(_page(PageState.UNSUBSCRIBE), TOKEN)["body"])
+    assert [(form["method"], form["action"]) for form in outline.all("form")] == [("post", "unsubscribe")]
 
 
 def test_accepting_leads_to_the_landing_page() -> None:
@@ -232,6 +242,8 @@ def _request(route: str) -> dict[str, Any]:
         ("GET /invitations/{token}", 404),
         ("POST /invitations/{token}/accept", 404),
         ("POST /invitations/{token}/decline", 404),
+        ("GET /invitations/{token}/unsubscribe", 404),
+        ("POST /invitations/{token}/unsubscribe", 404),
     ],
 )
 def test_link_that_is_none_of_ours_is_404_on_every_route(app: ModuleType, route: str, status: int) -> None:

@@ -21,6 +21,7 @@ from rollcall.exports import api as exports
 from rollcall.hubs import api as hubs
 from rollcall.hubs import sources_api as sources
 from rollcall.invitations import api as invitations
+from rollcall.mail import api as mail
 from rollcall.mapping import api as mapping
 from rollcall.members import api as members
 from rollcall.people import api as people
@@ -50,6 +51,7 @@ CAPABILITIES = (
     uploads,
     plans,
     invitations,
+    mail,
     activity,
     privacy,
 )

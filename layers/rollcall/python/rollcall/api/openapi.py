@@ -135,6 +135,10 @@ def public_paths() -> Json:
         _INVITATION: {"get": _page("lookAtInvitation", "The page of an invitation; looking changes nothing", [])},
         f"{_INVITATION}/accept": {"post": _page("acceptInvitation", "Accept an invitation", ["410"])},
         f"{_INVITATION}/decline": {"post": _page("declineInvitation", "Decline an invitation", ["410"])},
+        f"{_INVITATION}/unsubscribe": {
+            "get": _page("lookAtUnsubscribing", "The page that offers to stop reminders; looking changes nothing", []),
+            "post": _page("unsubscribe", "Stop the reminders (RFC 8058)", []),
+        },
     }
 
 

@@ -49,6 +49,8 @@ class PageState(StrEnum):
     WITHDRAWN = "withdrawn"
     VOID = "void"
     BUSY = "busy"
+    UNSUBSCRIBE = "unsubscribe"
+    UNSUBSCRIBED = "unsubscribed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,48 @@ def decline(token: str) -> Page:
     raise TransientError
 
 
+def look_at_unsubscribing(token: str) -> Page:
+    """Return the page that asks whether reminders shall stop; nothing is changed.
+
+    Raises
+    ------
+    TransientError
+        If AWS could not be reached.
+    """
+    found = _find(token, is_any_round=True)
+    if found is None:
+        return _VOID
+    state = PageState.UNSUBSCRIBED if found.invitation.unsubscribed_at else PageState.UNSUBSCRIBE
+    return Page(state, found.ctx.hub, found.invitation)
+
+
+def unsubscribe(token: str) -> Page:
+    """Stop the reminders to an address, now and of later invitations; the invitation itself stays as it is.
+
+    The link of an earlier invitation does it too: whoever reads an old mail must not have to look for a newer one.
+
+    Raises
+    ------
+    TransientError
+        If AWS or other workers got in the way too often.
+    """
+    for _ in tries():
+        found = _find(token, is_any_round=True)
+        if found is None:
+            return _VOID
+        hub, invitation = found.ctx.hub, found.invitation
+        if invitation.unsubscribed_at:
+            return Page(PageState.UNSUBSCRIBED, hub, invitation)
+        left = replace(invitation, unsubscribed_at=to_text(now()), remind_at="")
+        try:
+            dynamo.write([store.put_invitation(hub.hub_id, left)])
+        except (dynamo.ConditionFailedError, TransientError):
+            continue
+        log.info("reminders_unsubscribed", hub_id=hub.hub_id)
+        return Page(PageState.UNSUBSCRIBED, hub, left)
+    raise TransientError
+
+
 def refresh_member(hub_id: str, member_id: str, change: Change) -> None:
     """Compute every directory-derived slice of a member anew, until the versions it was computed from stay.
 
@@ -195,7 +239,8 @@ def refresh_member(hub_id: str, member_id: str, change: Change) -> None:
     recompute_member(context.load(hub_id), member_id, change)
 
 
-def _find(token: str) -> _Found | None:
+def _find(token: str, *, is_any_round: bool = False) -> _Found | None:
+    """Return what a link of ours leads to; one of an earlier round only if asked for."""
     claim = links.read_token(token)
     if claim is None:
         return None
@@ -206,7 +251,9 @@ def _find(token: str) -> _Found | None:
     if not links.is_genuine(claim, ctx.key):
         return None
     invitation = store.get_invitation(claim.hub_id, claim.address_id)
-    if invitation is None or invitation.epoch != claim.epoch:
+    if invitation is None or claim.epoch > invitation.epoch:
+        return None
+    if claim.epoch != invitation.epoch and not is_any_round:
         return None
     person = people.get_person(claim.hub_id, invitation.person_id) if invitation.person_id else None
     return _Found(ctx, invitation, people.get_address(claim.hub_id, claim.address_id), person)

@@ -15,6 +15,7 @@ from rollcall.mail.model import SETTLED, Kind, Mail, State
 from rollcall.people import store as people
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import RefusedError
+from rollcall.runtime.observability import log
 from rollcall.runtime.times import from_text, to_text
 
 if TYPE_CHECKING:
@@ -37,11 +38,14 @@ def mail_again(hub_id: str, invitation: Invitation, at: datetime) -> tuple[Invit
     Raises
     ------
     RefusedError
-        ``not_open``, ``address_barred``, ``too_many_mails``.
+        ``not_open``, ``unsubscribed``, ``address_barred``, ``too_many_mails``.
     dynamo.ConditionFailedError
         If somebody wrote the invitation in this moment.
     """
     check_open(invitation, to_text(at))
+    if invitation.unsubscribed_at:
+        detail = "They asked for no more mails about invitations. Their link still works: write to them yourself."
+        raise RefusedError(detail, code="unsubscribed")
     address = people.get_address(hub_id, invitation.address_id)
     if address.barred or address.suppressed or address.member_id:
         detail = "Nobody can be invited at this address."
@@ -57,7 +61,8 @@ def mail_again(hub_id: str, invitation: Invitation, at: datetime) -> tuple[Invit
     mail = Mail(
         mail_id=again.mail_id(hub_id, again.mails),
         hub_id=hub_id,
-        kind=Kind.REMINDER,
+        # Where no mail is known to have gone, this may be the first that they see.
+        kind=Kind.INVITATION if invitation.status is InvitationStatus.QUEUED else Kind.REMINDER,
         to=invitation.email,
         language=invitation.language,
         not_before=at,
@@ -68,6 +73,31 @@ def mail_again(hub_id: str, invitation: Invitation, at: datetime) -> tuple[Invit
     )
     dynamo.write([store.put_invitation(hub_id, again), outbox.put_action(mail)])
     return replace(again, rev=again.rev + 1), mail.mail_id
+
+
+def told_sent(hub_id: str, invitation: Invitation, by: str, at: datetime) -> Invitation:
+    """Settle the newest mail of an invitation as sent, if nobody knew and an admin does; return the invitation then.
+
+    Raises
+    ------
+    RefusedError
+        ``not_in_doubt``.
+    dynamo.ConditionFailedError
+        If somebody wrote the invitation or the mail in this moment.
+    """
+    mail = outbox.get(hub_id, invitation.mail_id(hub_id, invitation.mails))
+    if mail is not None and mail.state is State.SENT:
+        return invitation
+    if mail is None or mail.state is not State.UNKNOWN:
+        detail = "Only a mail of which nobody knows whether it went can be settled by hand. Look at its state again."
+        raise RefusedError(detail, code="not_in_doubt")
+    known = invitation
+    if invitation.status is InvitationStatus.QUEUED:
+        known = replace(invitation, status=InvitationStatus.SENT, sent_at=to_text(at))
+        known = replace(known, remind_at=next_reminder(known, get_hub(hub_id).invite_reminder_days))
+    dynamo.write([store.put_invitation(hub_id, known), outbox.told_sent_action(mail, by, at)])
+    log.info("mail_told_sent", hub_id=hub_id, mail_id=mail.mail_id, by=by)
+    return replace(known, rev=known.rev + 1)
 
 
 def check_open(invitation: Invitation, at: str) -> None:

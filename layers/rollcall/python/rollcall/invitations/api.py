@@ -1,4 +1,4 @@
-"""Routes: invitations, sent again or revoked."""
+"""Routes: invitations, sent again or revoked; what a person decides where mail did not go as it should."""
 
 from __future__ import annotations
 
@@ -18,10 +18,14 @@ from rollcall.exports.model import visible_segments
 from rollcall.hubs import context
 from rollcall.hubs.model import Permission
 from rollcall.invitations import store
-from rollcall.invitations.again import check_open, mail_again
+from rollcall.invitations.again import check_open, mail_again, told_sent
 from rollcall.invitations.model import Invitation, InvitationStatus
+from rollcall.mail import store as outbox
+from rollcall.mail.model import State as MailState  # noqa: TC001 - pydantic reads it
+from rollcall.people import store as people
+from rollcall.privacy.erase import forget_suppressed
 from rollcall.runtime import dynamo, queues
-from rollcall.runtime.errors import ConflictError, NotFoundError, TransientError
+from rollcall.runtime.errors import ConflictError, NotFoundError, RefusedError, TransientError
 from rollcall.runtime.ids import is_hash
 from rollcall.runtime.observability import describe, log
 from rollcall.runtime.times import now, to_text
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from rollcall.hubs.context import HubContext
+    from rollcall.mail.model import Mail
 
 router = make_router()
 
@@ -37,7 +42,11 @@ QUEUE = "EMAILS_QUEUE_URL"
 
 
 class InvitationShown(Shown):
-    """The invitation of an address."""
+    """The invitation of an address.
+
+    ``mail_state`` is that of its newest mail: ``UNKNOWN`` where nobody knows whether it went, so that a person decides;
+    ``mail_reason`` says why it waits, failed or was cancelled.
+    """
 
     invitation_id: str
     email: str
@@ -47,6 +56,9 @@ class InvitationShown(Shown):
     roles: list[str]
     segments: dict[str, list[str]]
     mails: int
+    mail_state: MailState | None
+    mail_reason: str
+    unsubscribed_at: str
     plan_id: str
     created_at: str
     sent_at: str
@@ -62,19 +74,21 @@ def list_invitations(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = "",
     status: Annotated[InvitationStatus | None, Query(description="Only invitations that stand so.")] = None,
+    mail_state: Annotated[
+        MailState | None, Query(description="Only where the newest mail stands so; UNKNOWN: a person must decide.")
+    ] = None,
 ) -> Listed[InvitationShown]:
     """Return the invitations, newest first; those of deleted people are left out."""
     permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
     ctx = context.load(hub_id)
     at = to_text(now())
     found, following = collect(
-        lambda size, start: _fetch(ctx, size, start),
-        lambda invitation: status in (None, invitation.state_at(at)),
+        lambda size, start: _fetch(ctx, size, start, permissions, at),
+        lambda shown: status in (None, shown.status) and mail_state in (None, shown.mail_state),
         limit=limit,
         position=from_cursor(cursor),
     )
-    items = [_show(ctx, invitation, permissions, at) for invitation in found]
-    return Listed[InvitationShown](items=items, next_cursor=to_cursor(following))
+    return Listed[InvitationShown](items=found, next_cursor=to_cursor(following))
 
 
 @router.post(
@@ -104,6 +118,58 @@ def resend_invitation(hub_id: str, invitation_id: str) -> Response[InvitationSho
     return Response(status_code=202, content_type=JSON, body=body, headers=headers)
 
 
+@router.post(
+    "/hubs/<hub_id>/invitations/<invitation_id>/mark-sent",
+    summary="Settle a doubtful mail as sent",
+    tags=["Invitations"],
+)
+@needs(Permission.INVITE)
+def mark_invitation_sent(hub_id: str, invitation_id: str) -> InvitationShown:
+    """Say that a mail in state ``UNKNOWN`` has reached its person. Saying it again changes nothing."""
+    caller = auth.caller(router.current_event.raw_event)
+
+    def change() -> Invitation:
+        try:
+            return told_sent(hub_id, _existing(hub_id, invitation_id), caller.subject, now())
+        except dynamo.ConditionFailedError as exc:
+            raise ConflictError from exc
+
+    invitation = etags.retry(change)
+    return _show(context.load(hub_id), invitation, caller.permissions(hub_id), to_text(now()))
+
+
+@router.post(
+    "/hubs/<hub_id>/invitations/<invitation_id>/lift-suppression",
+    summary="Let mails go to an address that bounced",
+    tags=["Invitations"],
+)
+@needs(Permission.ADMIN)
+def lift_suppression(hub_id: str, invitation_id: str) -> InvitationShown:
+    """Allow mails to an address again, once its owner has mended it. An address that complained stays suppressed.
+
+    The invitation that bounced stays as it is: upload the row again to invite the person anew.
+    """
+    caller = auth.caller(router.current_event.raw_event)
+    invitation = _existing(hub_id, invitation_id)
+
+    def change() -> None:
+        address = people.get_address(hub_id, invitation.address_id)
+        if address.suppressed == "complained":
+            detail = "They reported a mail of yours as unwanted. Ask them by other means for another address."
+            raise RefusedError(detail, code="complained")
+        forget_suppressed([invitation.email])
+        if address.suppressed is None:
+            return
+        try:
+            dynamo.write([people.put_address(hub_id, replace(address, suppressed=None))])
+        except dynamo.ConditionFailedError as exc:
+            raise ConflictError from exc
+
+    etags.retry(change)
+    log.info("suppression_lifted", hub_id=hub_id, address_id=invitation.address_id, by=caller.subject)
+    return _show(context.load(hub_id), invitation, caller.permissions(hub_id), to_text(now()))
+
+
 @router.post("/hubs/<hub_id>/invitations/<invitation_id>/revoke", summary="Revoke an invitation", tags=["Invitations"])
 @needs(Permission.INVITE)
 def revoke_invitation(hub_id: str, invitation_id: str) -> InvitationShown:
@@ -124,9 +190,11 @@ def _existing(hub_id: str, invitation_id: str) -> Invitation:
     return invitation
 
 
-def _fetch(ctx: HubContext, size: int, start: str) -> tuple[list[Invitation], str | None]:
+def _fetch(
+    ctx: HubContext, size: int, start: str, permissions: Collection[Permission], at: str
+) -> tuple[list[InvitationShown], str | None]:
     listed, following = store.list_invitations(ctx.hub.hub_id, limit=size, cursor=start)
-    return _present(ctx, listed), following
+    return _show_all(ctx, _present(ctx, listed), permissions, at), following
 
 
 def _present(ctx: HubContext, listed: list[Invitation]) -> list[Invitation]:
@@ -155,6 +223,24 @@ def _revoke(hub_id: str, invitation: Invitation) -> Invitation:
 
 
 def _show(ctx: HubContext, invitation: Invitation, permissions: Collection[Permission], at: str) -> InvitationShown:
+    return _show_all(ctx, [invitation], permissions, at)[0]
+
+
+def _show_all(
+    ctx: HubContext, listed: list[Invitation], permissions: Collection[Permission], at: str
+) -> list[InvitationShown]:
+    hub_id = ctx.hub.hub_id
+    newest = [invitation.mail_id(hub_id, invitation.mails) for invitation in listed]
+    mails = {mail.mail_id: mail for mail in outbox.get_many(hub_id, newest)}
+    return [
+        _show_one(ctx, invitation, mails.get(mail_id), permissions, at)
+        for invitation, mail_id in zip(listed, newest, strict=True)
+    ]
+
+
+def _show_one(
+    ctx: HubContext, invitation: Invitation, mail: Mail | None, permissions: Collection[Permission], at: str
+) -> InvitationShown:
     roles = {role.role_id: role.label for role in ctx.catalogue.roles}
     segments = {}
     for segment in visible_segments(ctx.catalogue, permissions):
@@ -171,6 +257,9 @@ def _show(ctx: HubContext, invitation: Invitation, permissions: Collection[Permi
         roles=[roles[role_id] for role_id in invitation.roles if role_id in roles],
         segments=segments,
         mails=invitation.mails,
+        mail_state=mail.state if mail else None,
+        mail_reason=(mail.reason or "") if mail else "",
+        unsubscribed_at=invitation.unsubscribed_at,
         plan_id=invitation.plan_id,
         created_at=invitation.created_at,
         sent_at=invitation.sent_at,

@@ -54,6 +54,8 @@ class Invitation:
         When a reminder is due; empty if none is to come.
     revoked_by
         ``undo:<plan id>`` if a plan revoked it.
+    unsubscribed_at
+        When whoever reads the mails asked for no more reminders; holds for later invitations of the address too.
     """
 
     address_id: str
@@ -78,6 +80,7 @@ class Invitation:
     complained_at: str = ""
     member_id: str = ""
     revoked_by: str = ""
+    unsubscribed_at: str = ""
     rev: int = 0
 
     @property

@@ -76,6 +76,7 @@ def _html(page: Page, token: str, language: str, logo_url: str, landing_url: str
         return _plain(text).render(values).strip()
 
     is_open = page.state is PageState.OPEN
+    is_leaving = page.state is PageState.UNSUBSCRIBE
     own = hub.invitation_text.strip()[:_TEXT_LENGTH] if hub and is_open else ""
     return _layout().render(
         language=language,
@@ -87,6 +88,7 @@ def _html(page: Page, token: str, language: str, logo_url: str, landing_url: str
         logo_url=logo_url,
         token=token,
         accept=fill(words["accept"]) if is_open else "",
+        stop=fill(words["stop"]) if is_leaving else "",
         decline=fill(words["decline"]) if is_open else "",
         go=fill(words.get("go", "")),
         landing_url=landing_url if page.state in _WITH_LANDING else "",

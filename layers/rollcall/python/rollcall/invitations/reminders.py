@@ -27,7 +27,7 @@ def next_reminder(invitation: Invitation, days: Sequence[int]) -> str:
     Until the first mail has gone the days count from when the invitation was made; who reminds asks again then.
     """
     number = invitation.mails
-    if not invitation.is_open or number >= MAX_MAILS or number > len(days):
+    if not invitation.is_open or invitation.unsubscribed_at or number >= MAX_MAILS or number > len(days):
         return ""
     begun = from_text(invitation.sent_at or invitation.created_at)
     at = to_text(begun + timedelta(days=days[number - 1]))

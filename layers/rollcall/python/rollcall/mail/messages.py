@@ -170,6 +170,7 @@ def render(kind: Kind, language: str, params: Mapping[str, Any], look: Look, lin
         "after": [text for text in map(fill, words["after"]) if text],
         "link_hint": texts["link_hint"],
         "footer": fill(words["footer"]),
+        "stop": fill(words.get("stop", "")) if link else "",
     }
     html = _layouts(escape=True).get_template("layout.html").render(frame)
     text = _layouts(escape=False).get_template("layout.txt").render(frame)

@@ -7,6 +7,7 @@ follows the claim at once.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from botocore.exceptions import (
 )
 
 from rollcall.hubs.store import get_hub
-from rollcall.mail import messages, quota, store
+from rollcall.mail import messages, quota, rate, store
 from rollcall.mail.model import (
     INVITING,
     MAIL_OFF_PAUSE,
@@ -116,13 +117,26 @@ def send_mail(
         return _told(mail, "failed", exc.reason)
     if not hub.mail_enabled:
         return _refused(mail, ClaimRefusal.MAIL_OFF, now())
-    if mail.kind in INVITING and mail.attempt == 0 and not quota.take(hub, now()):
-        store.postpone(mail, quota.tomorrow(hub, now()), "daily_quota")
-        return _told(mail, "postponed", "daily_quota")
+    reason = _put_off(mail, hub, now)
+    if reason:
+        return _told(mail, "postponed", reason)
     claimed = store.claim(mail, now())
     if isinstance(claimed, ClaimRefusal):
         return _refused(mail, claimed, now())
     return _send_claimed(claimed, request, now)
+
+
+def _put_off(mail: Mail, hub: Hub, now: Callable[[], datetime]) -> str:
+    """Wait for the mail's turn; put it off, and return why, where that takes long or the hub may send no more today."""
+    # The quota last: what is counted there goes.
+    seconds = rate.wait_for_turn()
+    if seconds:
+        store.postpone(mail, now() + timedelta(seconds=seconds), "rate")
+        return "rate"
+    if mail.kind in INVITING and mail.attempt == 0 and not quota.take(hub, now()):
+        store.postpone(mail, quota.tomorrow(hub, now()), "daily_quota")
+        return "daily_quota"
+    return ""
 
 
 def _send_claimed(mail: Mail, request: dict[str, Any], now: Callable[[], datetime]) -> str:
@@ -193,9 +207,9 @@ def prepare(mail: Mail, hub: Hub, make_link: Callable[[Hub, Mail], str]) -> dict
         },
     }
     if mail.kind is Kind.REMINDER:
-        # RFC 8058: mail programs offer "unsubscribe"; declining is the same page's form target.
+        # RFC 8058: the mail program's own button posts there, without opening a page.
         simple["Headers"] = [
-            {"Name": "List-Unsubscribe", "Value": f"<{link}/decline>"},
+            {"Name": "List-Unsubscribe", "Value": f"<{link}/unsubscribe>"},
             {"Name": "List-Unsubscribe-Post", "Value": "List-Unsubscribe=One-Click"},
         ]
     if attachments:

@@ -16,6 +16,7 @@ from rollcall.mail.model import (
     ClaimRefusal,
     DeliveryEvent,
     DeliveryKind,
+    Kind,
     Mail,
     State,
     after_doubt,
@@ -153,15 +154,13 @@ def _claim_actions(mail: Mail, claimed: Mail, now: datetime) -> tuple[list[dynam
         actions.append(dynamo.check_action(PEOPLE, address, "-", _MAY_BE_WRITTEN_TO, {"none": None}))
         meanings.append(ClaimRefusal.ADDRESS_BARRED)
     if mail.kind in INVITING:
-        actions.append(
-            dynamo.check_action(
-                invitations.TABLE,
-                invitations.pk(mail.hub_id, mail.address_id or ""),
-                "-",
-                "#epoch = :epoch AND #status IN (:queued, :sent, :delivered)",
-                {"epoch": mail.invitation_epoch, "queued": "queued", "sent": "sent", "delivered": "delivered"},
-            )
-        )
+        wanted = "#epoch = :epoch AND #status IN (:queued, :sent, :delivered)"
+        values = {"epoch": mail.invitation_epoch, "queued": "queued", "sent": "sent", "delivered": "delivered"}
+        if mail.kind is Kind.REMINDER:
+            wanted += " AND (attribute_not_exists(#unsubscribed_at) OR #unsubscribed_at = :never)"
+            values["never"] = ""
+        invitation = invitations.pk(mail.hub_id, mail.address_id or "")
+        actions.append(dynamo.check_action(invitations.TABLE, invitation, "-", wanted, values))
         meanings.append(ClaimRefusal.INVITATION_CLOSED)
     if mail.kind in INVITING and mail.person_id:
         # Somebody invited at an address that an admin typed: leaving bars their own address, not this one.
@@ -196,6 +195,24 @@ def mark_sent(mail: Mail, ses_message_id: str, now: datetime) -> bool:
     # The invitation first: should we die between the two, the event of SES settles the mail.
     _move_invitation(mail, DeliveryKind.SENT, now)
     return _write(done)
+
+
+def told_sent_action(mail: Mail, by: str, now: datetime) -> dynamo.Action:
+    """Return the write that settles a doubt as SENT because an admin knows it: who said so, and when, stays there."""
+    return dynamo.update_action(
+        TABLE,
+        mail.pk,
+        "-",
+        "SET #state = :sent, #sent_at = :now, #settled_by = :by" + _SETTLE,
+        condition="#state = :unknown AND #n = :n",
+        values={
+            "sent": str(State.SENT),
+            "unknown": str(State.UNKNOWN),
+            "n": mail.attempt,
+            "now": to_text(now),
+            "by": by,
+        },
+    )
 
 
 def mark_failed(mail: Mail, reason: str) -> bool:

@@ -293,6 +293,7 @@ def _invitation(ctx: HubContext, plan: Plan, change: Change, held: Invitation | 
         person_id=data.get("person_id", ""),
         created_at=to_text(at),
         expires_at=to_text(at + timedelta(days=ctx.hub.invite_expiry_days)),
+        unsubscribed_at=held.unsubscribed_at if held else "",
         rev=held.rev if held else 0,
     )
     return replace(fresh, remind_at=next_reminder(fresh, ctx.hub.invite_reminder_days))
