@@ -81,10 +81,15 @@ def _error(kind: tuple[str, int], name: str) -> ClientError:
 
 
 @contextmanager
-def injected(at: int = 0, mode: str = "") -> Iterator[Injector]:
-    """Run with a fault at the given call; call 0 is never reached, so nothing strikes and calls are only counted."""
+def injected(at: int = 0, mode: str = "", *, with_ses: bool = False) -> Iterator[Injector]:
+    """Run with a fault at the given call; call 0 is never reached, so nothing strikes and calls are only counted.
+
+    ``with_ses`` counts the calls of SES too.
+    """
     injector = Injector(at, mode)
-    made = [clients.dynamodb(), clients.sqs(), clients.s3(), clients.secretsmanager()]
+    made: list[Any] = [clients.dynamodb(), clients.sqs(), clients.s3(), clients.secretsmanager()]
+    if with_ses:
+        made.append(clients.sesv2())
     for client in made:
         client.meta.events.register("before-call", injector.before, unique_id="rollcall-before")
         client.meta.events.register("after-call", injector.after, unique_id="rollcall-after")
