@@ -7,6 +7,7 @@ what it says of them is asked once and remembered. A property test holds the two
 
 from __future__ import annotations
 
+from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, TypeVar
 
@@ -24,20 +25,6 @@ _REMEMBERED = 8_192
 _REF = 32
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
-
-
-class _Remembered(dict[_Key, _Value]):
-    """What a function said, so that it is asked once; full, it begins anew."""
-
-    def __init__(self, ask: Callable[[_Key], _Value]) -> None:
-        super().__init__()
-        self._ask = ask
-
-    def __missing__(self, key: _Key) -> _Value:
-        if len(self) >= _REMEMBERED:
-            self.clear()
-        value = self[key] = self._ask(key)
-        return value
 
 
 def quick_judge(  # noqa: C901 - a function for each check would cost more than the check
@@ -63,33 +50,43 @@ def quick_judge(  # noqa: C901 - a function for each check would cost more than 
     )
     is_short = width in (first_at, last_at, ref_at, *repeating_at)
     repeating_of = itemgetter(*repeating_at)
-    is_domain = _Remembered(is_plain_domain)
-    name_of = _Remembered(_name_of)
-    asked_by = _Remembered[tuple[str, ...], "_Asked | None"](lambda cells: _asked_by(repeating, cells, catalogue))
+    # Plain dicts, since they are asked for every row; what is not in them is learnt once.
+    is_domain: dict[str, bool] = {}
+    asked_by: dict[tuple[str, ...], _Asked | None] = {}
+    name_of = lru_cache(maxsize=_REMEMBERED)(_name_of)
     is_plain, make, hex_of = PLAIN.fullmatch, tuple.__new__, bytes.fromhex
 
-    def judge(record: list[str]) -> InviteRow | None:  # noqa: PLR0911 - as above
+    def judge(record: list[str]) -> InviteRow | None:  # noqa: C901, PLR0911, PLR0912 - as above
         if len(record) != width:
             return None
         if is_short:
             record = [*record, ""]
         email, first, last, ref = record[email_at], record[first_at], record[last_at], record[ref_at]
         address = is_plain(email)
-        if address is None or not is_domain[address[1]]:
+        if address is None:
             return None
+        try:
+            if not is_domain[domain := address[1]]:
+                return None
+        except KeyError:
+            if not _learn(is_domain, domain, is_plain_domain(domain)):
+                return None
         if ref:
             try:
                 if len(ref) != _REF or hex_of(ref).hex() != ref:
                     return None
             except ValueError:
                 return None
-        asked = asked_by[repeating_of(record)]
+        try:
+            asked = asked_by[cells := repeating_of(record)]
+        except KeyError:
+            asked = _learn(asked_by, cells, _asked_by(repeating, cells, catalogue))
         if asked is None:
             return None
         both = first + last
         # Letters of ASCII alone are clean names already.
         if not (both.isalpha() and both.isascii()):
-            first, last = name_of[first], name_of[last]
+            first, last = name_of(first), name_of(last)
             both = first + last
         if len(both) > MAX_NAME:
             return None
@@ -100,6 +97,14 @@ def quick_judge(  # noqa: C901 - a function for each check would cost more than 
 
 
 _Asked = tuple[tuple[str, ...], "Mapping[str, tuple[str, ...]]", str]
+
+
+def _learn(known: dict[_Key, _Value], key: _Key, value: _Value) -> _Value:
+    """Remember what was said of a key, and return it; full, the memory begins anew."""
+    if len(known) >= _REMEMBERED:
+        known.clear()
+    known[key] = value
+    return value
 
 
 def _name_of(cell: str) -> str:
