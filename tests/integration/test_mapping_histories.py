@@ -195,9 +195,9 @@ def test_members_have_what_the_table_gives_after_a_random_history(figure: Callab
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_members_have_what_the_table_gives_after_many_random_histories(figure: Callable[[str], None]) -> None:
-    """The same, with 12 seeds and 40 steps each."""
+    """The same, with 8 seeds and 40 steps each."""
     total: Counter[str] = Counter()
-    for seed in range(100, 112):
+    for seed in range(100, 108):
         total += live(seed, 40)
-    assert total["published"] > 12
-    figure(f"12 histories of 40 steps: {dict(sorted(total.items()))}; every member as the table says")
+    assert total["published"] > 8
+    figure(f"8 histories of 40 steps: {dict(sorted(total.items()))}; every member as the table says")
