@@ -41,7 +41,8 @@ test: setup lint ## lint, types, import rules and every test that needs no other
 
 test-long: up ## long runs: the whole fault matrix, twenty times the examples
 	@ROLLCALL_LONG=1 $(PYTEST) $(WORKERS) --timeout 3600 -m "long or not long" tests/property tests/faults tests/unit
-	@ROLLCALL_LONG=1 $(PYTEST) --timeout 3600 -m long tests/integration tests/e2e
+	$(SETUP) browser
+	@ROLLCALL_LONG=1 $(PYTEST) --timeout 3600 -m long tests/integration tests/browser tests/e2e
 
 bench: setup ## how fast, each figure beside its floor and beside what it was the last time
 	@ROLLCALL_BENCH=1 $(PYTEST) -s --timeout 3600 -m "long or not long" tests/benchmarks
