@@ -7,13 +7,14 @@ what it says of them is asked once and remembered. A property test holds the two
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, TypeVar
 
 from rollcall.files.cells import restore
 from rollcall.invitations.rows import MAX_NAME, InviteRow, parse_row, places_of
-from rollcall.privacy.emails import PLAIN, is_plain_domain
+from rollcall.privacy.emails import PLAIN, PLAIN_LOCAL, is_plain_domain
 from rollcall.segments.options import clean_label
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _REMEMBERED = 8_192
 _REF = 32
+_MOST_DOMAINS = 16
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
@@ -50,27 +52,27 @@ def quick_judge(  # noqa: C901 - a function for each check would cost more than 
     )
     is_short = width in (first_at, last_at, ref_at, *repeating_at)
     repeating_of = itemgetter(*repeating_at)
-    # Plain dicts, since they are asked for every row; what is not in them is learnt once.
-    is_domain: dict[str, bool] = {}
+    # The domains of a file are few: the first ones become a part of the pattern.
+    domains: list[str] = []
+    is_known = re.compile(r"(?!)").fullmatch
     asked_by: dict[tuple[str, ...], _Asked | None] = {}
     name_of = lru_cache(maxsize=_REMEMBERED)(_name_of)
-    is_plain, make, hex_of = PLAIN.fullmatch, tuple.__new__, bytes.fromhex
+    make, hex_of = tuple.__new__, bytes.fromhex
 
-    def judge(record: list[str]) -> InviteRow | None:  # noqa: C901, PLR0911, PLR0912 - as above
+    def judge(record: list[str]) -> InviteRow | None:  # noqa: C901, PLR0911 - as above
         if len(record) != width:
             return None
         if is_short:
             record = [*record, ""]
         email, first, last, ref = record[email_at], record[first_at], record[last_at], record[ref_at]
-        address = is_plain(email)
-        if address is None:
-            return None
-        try:
-            if not is_domain[domain := address[1]]:
+        nonlocal is_known
+        if not is_known(email):
+            address = PLAIN.fullmatch(email)
+            if address is None or not is_plain_domain(address[1]):
                 return None
-        except KeyError:
-            if not _learn(is_domain, domain, is_plain_domain(domain)):
-                return None
+            if len(domains) < _MOST_DOMAINS:
+                domains.append(re.escape(address[1]))
+                is_known = re.compile(f"{PLAIN_LOCAL}@(?:{'|'.join(domains)})").fullmatch
         if ref:
             try:
                 if len(ref) != _REF or hex_of(ref).hex() != ref:

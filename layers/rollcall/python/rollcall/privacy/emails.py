@@ -23,7 +23,8 @@ from email_validator import EmailNotValidError, validate_email
 # Most addresses: such a local part is right and comes back as it is. With at most 63 characters in it, and 180 behind
 # it, no limit of length is met (RFC 5321, 4.5.3.1).
 _WORD = "[A-Za-z0-9_]"
-PLAIN = re.compile(f"{_WORD}{{1,24}}+(?:[.+-]{_WORD}{{1,24}}+)?+(?:[.+-]{_WORD}{{1,12}}+)?+@(.{{1,180}})")
+PLAIN_LOCAL = f"{_WORD}{{1,24}}+(?:[.+-]{_WORD}{{1,24}}+)?+(?:[.+-]{_WORD}{{1,12}}+)?+"
+PLAIN = re.compile(f"{PLAIN_LOCAL}@(.{{1,180}})")
 
 
 @lru_cache(maxsize=8_192)
