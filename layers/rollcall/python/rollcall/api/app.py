@@ -31,6 +31,7 @@ from rollcall.privacy import api as privacy
 from rollcall.runtime.errors import Fault, MalformedError, RollcallError
 from rollcall.runtime.observability import describe, log
 from rollcall.segments import api as segments
+from rollcall.segments import usage_api as usage
 from rollcall.uploads import api as uploads
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ CAPABILITIES = (
     collisions,
     members,
     segments,
+    usage,
     mapping,
     exports,
     uploads,

@@ -79,6 +79,16 @@ def list_deleted(hub_id: str, *, limit: int, cursor: str = "") -> tuple[list[Mem
     return [member_from_item(item) for item in items], next_cursor
 
 
+def all_shown(hub_id: str) -> Iterator[dict[str, Any]]:
+    """Yield of every member that is not deleted which roles and options they show, and nothing else.
+
+    It reads every member: 100,000 of them of 1.5 KB are some 19,000 read units and 150 pages.
+    """
+    for shard in range(SHARDS):
+        found = dynamo.query_all(TABLE, f"{hub_id}#{shard}", index="by_name", fields="#shown.#roles, #shown.#segments")
+        yield from (item["shown"] for item in found)
+
+
 def _deleted(hub_id: str) -> str:
     return f"{hub_id}#deleted"
 

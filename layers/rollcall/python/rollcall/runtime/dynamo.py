@@ -314,10 +314,12 @@ def query(
     limit: int = 1000,
     start: Item | None = None,
     consistent: bool = False,
+    fields: str = "",
 ) -> Page:
     """Query one partition of a table or index.
 
-    ``condition`` speaks of the sort key, such as ``begins_with(#sk, :prefix)`` or ``#due_sk < :now``.
+    ``condition`` speaks of the sort key, such as ``begins_with(#sk, :prefix)`` or ``#due_sk < :now``; ``fields`` names
+    what of the items is wanted, such as ``#member_id, #shown.#roles``: all, unless told.
     """
     key = f"{index}_pk" if index else "pk"
     expression = f"#{key} = :pk" + (f" AND {condition}" if condition else "")
@@ -326,8 +328,10 @@ def query(
         "KeyConditionExpression": expression,
         "ScanIndexForward": forward,
         "Limit": limit,
-        **_expressions({"pk": pk, **(values or {})}, expression),
+        **_expressions({"pk": pk, **(values or {})}, expression, fields),
     }
+    if fields:
+        request["ProjectionExpression"] = fields
     if index:
         request["IndexName"] = index
     elif consistent:
@@ -352,11 +356,21 @@ def query_all(
     condition: str = "",
     values: Mapping[str, Plain] | None = None,
     consistent: bool = False,
+    fields: str = "",
 ) -> Iterator[Item]:
     """Yield every item of one partition, page after page; memory holds one page."""
     start: Item | None = None
     while True:
-        page = query(table, pk, index=index, condition=condition, values=values, start=start, consistent=consistent)
+        page = query(
+            table,
+            pk,
+            index=index,
+            condition=condition,
+            values=values,
+            start=start,
+            consistent=consistent,
+            fields=fields,
+        )
         yield from page.items
         start = page.next_position
         if start is None:
