@@ -239,6 +239,7 @@ def test_a_version_that_is_none_or_applies_already_is_not_brought_back(world: Wo
     assert everything("PLANS_TABLE") == []
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("step", [97, pytest.param(1, marks=pytest.mark.long)])
 def test_rules_are_published_and_listed_once_whatever_fails(
     world: World, step: int, figure: Callable[[str], None]
