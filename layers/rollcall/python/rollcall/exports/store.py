@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 TABLE = "PLANS_TABLE"
 QUEUE = "EXPORTS_QUEUE_URL"
 DUE_SHARDS = 8
-FIRST_SWEEP = timedelta(minutes=10)
+# Longer than a run may take.
+FIRST_SWEEP = timedelta(minutes=20)
 LONGEST_SWEEP = timedelta(hours=6)
 _DONE = (
     "SET #state = :state, #rows = :rows, #file_key = :file, #values_key = :values, #done_at = :at "
