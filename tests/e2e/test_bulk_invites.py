@@ -63,10 +63,15 @@ def _event(external_id: str, kind: str, minute: int) -> dict[str, Any]:
     return {"type": kind, "timestamp": stamp, "data": data}
 
 
-def _export(api: HubApi) -> bytes:
-    export = api.post("/exports", {"kind": "invites", "delivery": "link"})["export_id"]
-    wait_for("the export", lambda: api.get(f"/exports/{export}")["state"] == "done")
+def _export(api: HubApi, **asked: Any) -> bytes:
+    export = _exported(api, **asked)
     return api.download(f"/exports/{export}/file")
+
+
+def _exported(api: HubApi, **asked: Any) -> str:
+    export = str(api.post("/exports", {"kind": "invites", "delivery": "link", **asked})["export_id"])
+    wait_for("the export", lambda: api.get(f"/exports/{export}")["state"] == "done")
+    return export
 
 
 def _invite_mails(stack: dict[str, Any], api: HubApi) -> Counter[str]:
@@ -128,6 +133,13 @@ def test_report_that_is_corrected_finishes_the_rest_and_only_the_rest(
     assert again["counts"] == {"already_invited": 3, "invited": 1}
     wait_for("the mails", lambda: sum(_invite_mails(stack, api).values()) == 4)
     assert _open(api) == {row["email"] for row in report}
+    # Nobody is new since, everybody is known, and what may be written is told.
+    everybody = _exported(api, everybody=True)
+    assert len(_read(api.download(f"/exports/{everybody}/file"))) == 4
+    assert _read(_export(api, only_new=True)) == []
+    assert ("role", _role(api)) in {
+        (row["column"], row["value"]) for row in _read(api.download(f"/exports/{everybody}/values"))
+    }
 
 
 @pytest.mark.long
@@ -140,8 +152,9 @@ def test_export_saved_by_libreoffice_invites_the_same_people(
     file, folder = tmp_path / "invites.csv", tmp_path / "saved"
     file.write_bytes(_csv({**row, "role": _role(api)} for row in _read(_export(api))))
     folder.mkdir()
-    # Token 1: semicolon, 2: quotation marks, 3: UTF-8 (LibreOffice help, "Filter Options for CSV").
-    saved = save_as(file, "csv:Text - txt - csv (StarCalc):59,34,76,1", folder)
+    # Opened as its dialogue proposes; saved with semicolons and quotation marks, in UTF-8 (LibreOffice help, "Filter
+    # Options for CSV").
+    saved = save_as(file, "csv:Text - txt - csv (StarCalc):59,34,76,1", folder, "--infilter=CSV:44,34,76")
     assert b";" in saved.splitlines()[0]
     assert _apply(api, saved)["counts"] == {"invited": PEOPLE}
     assert _open(api) == {row["email"] for row in _read(file.read_bytes())}
