@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +20,11 @@ from rollcall.people import store as people
 from rollcall.runtime import clients, dynamo
 from rollcall.sweeping.invitations import look_at_invitation
 from tests.support.admin import Answer, call, claims_of
-from tests.support.aws import snapshot
+from tests.support.aws import back_to, snapshot
 from tests.support.outbox import DAY, Outbox, one_invitation
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
 APP = Path(__file__).parents[2] / "functions" / "accept_invitation" / "app.py"
@@ -204,3 +206,42 @@ def test_every_mail_can_be_looked_at_before_it_goes(outbox: Outbox) -> None:
 def test_preview_of_an_unknown_mail_is_refused(outbox: Outbox) -> None:
     """The kinds are a list."""
     assert ask(outbox, "GET", "/mail-preview", query={"kind": "advert"}).status == 400
+
+
+AT = {"timestamp": "2026-10-05T08:00:09.000Z"}
+TOLD: dict[str, dict[str, Any]] = {
+    "Send": {"send": {}},
+    "DeliveryDelay": {"deliveryDelay": {**AT, "delayType": "MailboxFull"}},
+    "Delivery": {"delivery": AT},
+    "Bounce": {"bounce": {**AT, "bounceType": "Permanent"}},
+    "Complaint": {"complaint": AT},
+}
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        ("DeliveryDelay", "Delivery", "Bounce"),
+        pytest.param(("Send", "Delivery", "Bounce", "Complaint"), marks=pytest.mark.long),
+    ],
+)
+def test_what_ses_tells_in_any_order_and_twice_ends_in_one_state(
+    outbox: Outbox, kinds: tuple[str, ...], figure: Callable[[str], None]
+) -> None:
+    """Every choice of events, in every order, each of them twice: what is worst for the address holds."""
+    assert outbox.send() == "sent"
+    base, orders = snapshot(), 0
+    for count in range(1, len(kinds) + 1):
+        for chosen in itertools.combinations(kinds, count):
+            ends = set()
+            for order in itertools.permutations(chosen):
+                back_to(base)
+                for event_type in [*order, *order]:
+                    outbox.report(event_type, **TOLD[event_type])
+                address = people.get_address(outbox.hub_id, outbox.invitation.address_id)
+                ends.add((str(outbox.invitation.status), address.suppressed, str(outbox.mail().state)))
+                orders += 1
+            worst = next((one for one in ("Complaint", "Bounce", "Delivery") if one in chosen), "")
+            status = {"Complaint": "complained", "Bounce": "bounced", "Delivery": "delivered"}.get(worst, "sent")
+            assert ends == {(status, status if worst in ("Complaint", "Bounce") else None, "SENT")}, chosen
+    figure(f"delivery events: {orders} orders of {', '.join(kinds)}, each event twice, end the same")
