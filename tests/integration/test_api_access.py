@@ -26,6 +26,7 @@ IDS = {
     "role_id": "mentor",
     "option_id": "london",
     "into": "toronto",
+    "version": "1",
     "upload_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV",
     "export_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV",
     "secret_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV",
