@@ -99,6 +99,7 @@ class Recorder:
     by_id: dict[str, dict[str, Any]] = field(default_factory=dict)
     changed: threading.Event = field(default_factory=threading.Event)
     clients: dict[str, Any] = field(default_factory=dict)
+    kept: int = 0
 
     def __post_init__(self) -> None:
         """Go on from the mails an earlier run left in the folder."""
@@ -107,6 +108,8 @@ class Recorder:
         if index_file.exists():
             self.index = json.loads(index_file.read_text(encoding="utf-8"))
             self.by_id = {entry["message_id"]: entry for entry in self.index}
+        # By the mails themselves: the index is written a moment after them.
+        self.kept = max((int(mail.name.partition("-")[0]) for mail in self.folder.glob("[0-9]*-*.eml")), default=0)
 
     def arm(self, mode: str, count: int, to: str | None) -> None:
         """Let the next ``count`` calls (0: all) fail in that way; ``off`` forgets every fault."""
@@ -141,7 +144,7 @@ class Recorder:
         message_id = f"0100{int(time.time() * 1000):012x}-{uuid.uuid4()}-000000"
         content, subject, recipients = _as_mail(request, message_id)
         with self.lock:
-            number = len(self.index) + 1
+            self.kept = number = self.kept + 1
             name = re.sub(r"[^A-Za-z0-9@._+-]", "_", _bare_address(recipients[0]))[:100]
             file = self.folder / f"{number:04d}-{name}.eml"
             file.write_bytes(content)
