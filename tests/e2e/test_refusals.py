@@ -76,7 +76,7 @@ def _forged_standard(secret: str, body: bytes) -> dict[str, dict[str, str]]:
         "another time": right | {"webhook-timestamp": str(int(right["webhook-timestamp"]) + 1)},
         "no number as time": right | {"webhook-timestamp": "yesterday"},
         "stale": _standard(secret, body, at=datetime.now(UTC) - too_long),
-        "from the future": _standard(secret, body, at=datetime.now(UTC) + too_long),
+        "from the future": _standard(secret, body, at=datetime.now(UTC) + 2 * too_long),
     }
 
 
@@ -105,7 +105,7 @@ def _forged_workos(secret: str, body: bytes) -> dict[str, dict[str, str]]:
         "another secret": _workos("somebody else, who guesses here.", body),
         "another body": _workos(secret, body.replace(b"forged@", b"other@")),
         "stale": _workos(secret, body, at=datetime.now(UTC) - timedelta(seconds=185)),
-        "from the future": _workos(secret, body, at=datetime.now(UTC) + timedelta(seconds=185)),
+        "from the future": _workos(secret, body, at=datetime.now(UTC) + timedelta(seconds=300)),
     }
 
 
