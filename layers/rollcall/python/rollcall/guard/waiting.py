@@ -57,8 +57,7 @@ def waits_action(hub_id: str, removal: Removal, hold: Hold, at: datetime) -> dyn
 def passed_action(hub_id: str, removal: Removal, at: datetime) -> dynamo.Action:
     """Return the write that remembers a removal which takes place."""
     key = f"{to_text(at)}#{removal.member_id}#{removal.source_id}"
-    item = {"pk": _passed_pk(hub_id), "sk": key, **_item(removal, at), "reason": ""}
-    return dynamo.put_action(TABLE, item)
+    return dynamo.put_action(TABLE, {"pk": _passed_pk(hub_id), "sk": key, **_item(removal, at), "reason": ""})
 
 
 def waiting(hub_id: str, plan_id: str) -> Iterator[Leaver]:

@@ -30,7 +30,10 @@ PLAIN = re.compile(f"{PLAIN_LOCAL}@(.{{1,180}})")
 @lru_cache(maxsize=8_192)
 def is_plain_domain(domain: str) -> bool:
     """Tell whether mail goes to a domain as it is written, so that an address ``PLAIN`` at it needs no other look."""
-    return _validated(f"a@{domain}") == f"a@{domain}"
+    try:
+        return _validated(f"a@{domain}") == f"a@{domain}"
+    except EmailNotValidError:
+        return False
 
 
 def written_email(text: str) -> str:
@@ -44,17 +47,14 @@ def written_email(text: str) -> str:
     plain = PLAIN.fullmatch(text)
     if plain and is_plain_domain(plain[1]):
         return text
-    found = _validated(text.strip())
-    if isinstance(found, EmailNotValidError):
-        raise ValueError(str(found))  # noqa: TRY004 - it is about the text
-    return found
-
-
-def _validated(text: str) -> str | EmailNotValidError:
     try:
-        return validate_email(text, check_deliverability=False).normalized
+        return _validated(text.strip())
     except EmailNotValidError as exc:
-        return exc
+        raise ValueError(str(exc)) from None
+
+
+def _validated(text: str) -> str:
+    return validate_email(text, check_deliverability=False).normalized
 
 
 def identity_of(written: str) -> str:
