@@ -61,7 +61,17 @@ def with_added(
     MalformedError
         With each rule that is there already, or does not go with one that is there (``rules.0``).
     """
-    faults = [fault for rule in added if (fault := _clash(rule, kept, catalogue)) is not None]
+    beside: dict[tuple[str, str], list[Rule]] = {}
+    separators: dict[str, str] = {}
+    for held in kept:
+        beside.setdefault(_place(held), []).append(held)
+        if held.separator:
+            separators[normalise(held.field)] = held.separator
+    faults = [
+        fault
+        for rule in added
+        if (fault := _clash(rule, beside.get(_place(rule), []), separators.get(normalise(rule.field), ""), catalogue))
+    ]
     if len(kept) + len(added) > LIMITS.rows:
         detail = f"A table has at most {LIMITS.rows:,} rules. Please take some out first."
         faults.append(Fault("rules", "too_many_rules", detail))
@@ -71,15 +81,12 @@ def with_added(
     return (*kept, *(replace(rule, row=last + rule.row) for rule in added))
 
 
-def _clash(rule: Rule, kept: Sequence[Rule], catalogue: Catalogue) -> Fault | None:
+def _clash(rule: Rule, beside: Sequence[Rule], separator: str, catalogue: Catalogue) -> Fault | None:
+    """Return what speaks against a rule: rules of the same field and value, another separator of the field."""
     place = f"rules.{rule.row - 1}"
-    name = normalise(rule.field)
-    if rule.separator and any(
-        held.separator not in ("", rule.separator) for held in kept if normalise(held.field) == name
-    ):
+    if rule.separator and separator not in ("", rule.separator):
         detail = "Another rule splits this HRIS field elsewhere. Remove that one in the same request."
         return Fault(place, "different_separator", detail)
-    beside = [held for held in kept if _place(held) == _place(rule)]
     if any(held.target == rule.target for held in beside):
         return Fault(place, "duplicate_rule", "The table says the same already.")
     if any(_excludes(held, rule, catalogue) for held in beside):

@@ -18,7 +18,7 @@ from rollcall.files.dialect import refusal
 from rollcall.files.peek import peek
 from rollcall.files.rows import Limits, read_records
 from rollcall.files.workbook import OLD_EXCEL, XLSX, Sheet, WorkbookLimits, read_workbook
-from rollcall.mapping.table import ANY, MappingTable, OptionTarget, ProfileTarget, RoleTarget, Rule, Target
+from rollcall.mapping.table import ANY, IN_WORDS, MappingTable, OptionTarget, ProfileTarget, RoleTarget, Rule, Target
 from rollcall.runtime.errors import Fault, MalformedError
 from rollcall.segments.model import RESERVED_SENTENCE, Option, Role, Segment, Visibility, is_reserved, normalise
 from rollcall.segments.options import clean_label
@@ -40,8 +40,7 @@ _OUT = "→"  # an arrow of plain characters would begin like a formula
 _FREE = "AD"
 _OPEN_NOTE = re.compile(r"\d+ (?:people|person), no rule yet")
 _SPLIT = re.compile(r"\* ?split at (.+)", re.IGNORECASE)
-_SEPARATORS = {"comma": ",", "semicolon": ";", "slash": "/", "bar": "|", "line break": "\n"}
-_IN_WORDS = {character: word for word, character in _SEPARATORS.items()}
+_SEPARATORS = {word: character for character, word in IN_WORDS.items()}
 _LONGEST_SEPARATOR = 5
 
 
@@ -160,10 +159,7 @@ def read_rules(given: Iterable[Sequence[str]]) -> SheetRows:
     for number, texts in enumerate(given, start=1):
         cells = dict.fromkeys(_FREE, "") | dict(zip("BCEFGH", map(clean_label, texts), strict=True))
         found += _read_row(number, cells["B"], cells, faults)
-    faults += [*_repetitions(found), *_disagreements(found)]
-    if faults:
-        raise MalformedError(sorted(faults, key=_by_cell))
-    return SheetRows(tuple(found))
+    return _agreed(found, faults)
 
 
 def _table_among(sheets: Sequence[Sheet]) -> Sheet:
@@ -192,10 +188,15 @@ def _read_table(rows: Iterable[tuple[int, Sequence[str]]], faults: list[Fault]) 
         told: list[Fault] = []
         found += _read_row(number, above, cells, told)
         faults += [fault for fault in told if fault.place not in bad_cells]
-    faults += [*_repetitions(found), *_disagreements(found)]
-    if faults:
-        raise MalformedError(sorted(faults, key=_by_cell))
-    return SheetRows(tuple(found), undecided)
+    return _agreed(found, faults, undecided)
+
+
+def _agreed(rows: Sequence[SheetRow], faults: Sequence[Fault], undecided: int = 0) -> SheetRows:
+    """Return the rows, if nothing is wrong with any of them nor with all together."""
+    all_faults = [*faults, *_repetitions(rows), *_disagreements(rows)]
+    if all_faults:
+        raise MalformedError(sorted(all_faults, key=_by_cell))
+    return SheetRows(tuple(rows), undecided)
 
 
 def _by_cell(fault: Fault) -> tuple[int, str]:
@@ -494,7 +495,7 @@ def table_rows(table: MappingTable, catalogue: Catalogue, unmapped: Iterable[Unm
 
 
 def _rule_cells(rule: Rule, catalogue: Catalogue) -> tuple[str, ...] | None:
-    value = f"* split at {_IN_WORDS.get(rule.separator, rule.separator)}" if rule.separator else rule.value
+    value = f"* split at {IN_WORDS.get(rule.separator, rule.separator)}" if rule.separator else rule.value
     start = (rule.note, rule.field, value, rule.remark or _OUT)
     match rule.target:
         case RoleTarget(role_id):

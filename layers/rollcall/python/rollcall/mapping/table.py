@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rollcall.segments.model import Catalogue
 
 ANY = "*"
+IN_WORDS = {",": "comma", ";": "semicolon", "/": "slash", "|": "bar", "\n": "line break"}  # of separators
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rollcall.mapping.table import (
     ANY,
+    IN_WORDS,
     MappingTable,
     OptionTarget,
     ProfileTarget,
@@ -145,7 +146,7 @@ def compare_rules(old: MappingTable, new: MappingTable, catalogue: Catalogue) ->
     found: list[RuleChange] = []
     for place, rules in after.items():
         held = before.get(place, [])
-        if {rule.target for rule in held} != {rule.target for rule in rules}:
+        if {(rule.target, rule.separator) for rule in held} != {(rule.target, rule.separator) for rule in rules}:
             found.append(_compared(held, rules, catalogue))
     found += [_compared(rules, [], catalogue) for place, rules in before.items() if place not in after]
     return found
@@ -176,7 +177,12 @@ def _segment_of(rule: Rule) -> str:
 
 
 def describe(rule: Rule, catalogue: Catalogue) -> str:
-    """Return what a rule gives, in words: ``Role: Mentor``, ``Location: London``, ``Job title: *``."""
+    """Return what a rule gives, in words: ``Role: Mentor``, ``Location: London``, ``Location: * (split at comma)``."""
+    given = _given(rule, catalogue)
+    return f"{given} (split at {IN_WORDS.get(rule.separator, rule.separator)})" if rule.separator else given
+
+
+def _given(rule: Rule, catalogue: Catalogue) -> str:
     match rule.target:
         case RoleTarget(role_id):
             label = next((role.label for role in catalogue.roles if role.role_id == role_id), role_id)
