@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
@@ -102,13 +103,17 @@ def test_several_options_stay_several() -> None:
 
 
 def test_more_people_see_what_was_hidden_or_private() -> None:
-    """Hidden, private, public: in this order."""
-    seen = [(old, new) for old in Visibility for new in Visibility if changes.is_more_visible(old, new)]
-    assert set(seen) == {
-        (Visibility.HIDDEN, Visibility.PRIVATE),
-        (Visibility.HIDDEN, Visibility.PUBLIC),
-        (Visibility.PRIVATE, Visibility.PUBLIC),
-    }
+    """Archived, hidden, private, public: in this order."""
+    by_openness = [
+        replace(PLACES, archived=True),
+        replace(PLACES, visibility=Visibility.HIDDEN),
+        replace(PLACES, visibility=Visibility.PRIVATE),
+        replace(PLACES, visibility=Visibility.PUBLIC),
+    ]
+    for (i, old), (j, new) in product(enumerate(by_openness), repeat=2):
+        assert changes.is_more_visible(old, new) == (j > i)
+    archived = replace(PLACES, archived=True, visibility=Visibility.PUBLIC)
+    assert not changes.is_more_visible(replace(PLACES, archived=True), archived), "nobody sees either"
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from("abcde")), max_size=12))

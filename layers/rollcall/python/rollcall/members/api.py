@@ -21,7 +21,7 @@ from rollcall.hubs import context
 from rollcall.hubs.model import Permission
 from rollcall.mapping.api import RuleShown, show_rule
 from rollcall.members import store
-from rollcall.members.edits import PROFILE, SEGMENT, ColumnEdit, current_values, edit_member
+from rollcall.members.edits import PROFILE, SEGMENT, ColumnEdit, current_values, edit_member, given_archived, in_archive
 from rollcall.members.model import Change, Member, Status
 from rollcall.members.projection import View, single_valued, view
 from rollcall.members.recompute import follow
@@ -393,6 +393,9 @@ def _edit(ctx: HubContext, member: Member, body: MemberEdit, admin: Admin) -> Me
     ]
     if not edits:
         return member
+    archived = [label for edit in edits for label in given_archived(edit, ctx.catalogue)]
+    if archived:
+        raise RefusedError(in_archive(archived[0]), code="archived")
     at = to_text(now())
     edited, refused = edit_member(member, edits, ctx.hub, ctx.catalogue, at)
     if refused:

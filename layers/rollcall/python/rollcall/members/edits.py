@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rollcall.hubs.model import Hub
     from rollcall.privacy.hashing import HubKey
-    from rollcall.segments.model import Catalogue
+    from rollcall.segments.model import Catalogue, Option, Role
 
 Value = tuple[str, ...]
 SEGMENT, PROFILE = "segment:", "profile:"
@@ -193,9 +193,22 @@ def _with_current_options(edit: ColumnEdit, catalogue: Catalogue) -> ColumnEdit:
     segment = catalogue.segments_by_id.get(edit.column.removeprefix(SEGMENT))
     if segment is None or not edit.column.startswith(SEGMENT):
         return edit
-    found = [segment.current(option) for option in edit.new]
-    now = [option if new is None else new.option_id for option, new in zip(edit.new, found, strict=True)]
-    return edit if tuple(now) == edit.new else replace(edit, new=tuple(dict.fromkeys(now)))
+    return replace(edit, new=segment.current_ids(edit.new))
+
+
+def given_archived(edit: ColumnEdit, catalogue: Catalogue) -> list[str]:
+    """Return the labels of archived roles or options that an edit gives to somebody who does not have them."""
+    segment = catalogue.segments_by_id.get(edit.column.removeprefix(SEGMENT))
+    known: Mapping[str, Role | Option] = catalogue.roles_by_id if edit.column == "roles" else {}
+    if segment is not None and edit.column.startswith(SEGMENT):
+        known = segment.options_by_id
+    added = [known[given] for given in edit.new if given in known and given not in edit.old]
+    return [thing.label for thing in added if thing.archived]
+
+
+def in_archive(label: str) -> str:
+    """Return the sentence for a role or option that nobody can be given."""
+    return f"“{label[:60]}” is archived, so nobody can be given it. Choose another one, or bring it back first."
 
 
 def _edit(member: Member, edit: ColumnEdit, hub: Hub, catalogue: Catalogue, at: str) -> Member:

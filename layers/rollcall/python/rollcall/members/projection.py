@@ -106,12 +106,11 @@ def with_current_options(manual: Manual, catalogue: Catalogue) -> Manual:
     """Return the manual part with the options that others were merged into; the same one if none were."""
     if not catalogue.has_merged or not manual.segments:
         return manual
-    segments: dict[str, tuple[str, ...]] = {}
-    for name, options in manual.segments.items():
-        segment = catalogue.segments_by_id.get(name)
-        found = [segment.current(option) if segment else None for option in options]
-        now = [option if new is None else new.option_id for option, new in zip(options, found, strict=True)]
-        segments[name] = tuple(dict.fromkeys(now))
+    known = catalogue.segments_by_id
+    segments = {
+        name: known[name].current_ids(options) if name in known else options
+        for name, options in manual.segments.items()
+    }
     return manual if segments == manual.segments else replace(manual, segments=segments)
 
 

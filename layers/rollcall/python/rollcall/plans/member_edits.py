@@ -19,6 +19,8 @@ from rollcall.members.edits import (
     by_hand,
     current_values,
     edit_member,
+    given_archived,
+    in_archive,
     judge,
     newest_deactivation,
     was_deactivated_since,
@@ -146,6 +148,8 @@ def _read_row(ctx: HubContext, row: MemberRow, columns: Sequence[Column], member
             match judge(row.version, ctx.key, member.member_id, column.column, current=current, given=given):
                 case Verdict.EDITED if edit.reactivates and was_deactivated_since(row.version, ctx.key, member):
                     asked.conflicts.append(edit)
+                case Verdict.EDITED if archived := given_archived(edit, ctx.catalogue):
+                    asked.faults.append(Fault(column.header, "archived", in_archive(archived[0])))
                 case Verdict.EDITED:
                     asked.edits.append(edit)
                 case Verdict.CONFLICT:
@@ -180,9 +184,8 @@ def read_cell(text: str, column: Column, catalogue: Catalogue) -> tuple[str, ...
         known = {status: status for status in _STATUSES}
         return _look_up([text], column, known, _Words("unknown_status", "status", _STATUSES))
     if column.column == "roles":
-        roles = {normalise(role.label): role.role_id for role in catalogue.roles}
-        words = _Words("unknown_role", "role", [role.label for role in catalogue.roles])
-        return _look_up(split_values(text), column, roles, words)
+        words = _Words("unknown_role", "role", [role.label for role in catalogue.roles if not role.archived])
+        return _look_up(split_values(text), column, catalogue.role_ids, words)
     if column.column.startswith(SEGMENT):
         return _read_options(text, column, catalogue)
     return (text,)
@@ -193,7 +196,7 @@ def _read_options(text: str, column: Column, catalogue: Catalogue) -> tuple[str,
     options = segment.option_ids
     if whole := options.get(normalise(text)):
         return (whole,)  # an option may hold a semicolon
-    words = _Words("unknown_option", "option", [option.label for option in segment.options if not option.merged_into])
+    words = _Words("unknown_option", "option", [option.label for option in segment.options if not option.archived])
     found = _look_up(split_values(text), column, options, words)
     if not isinstance(found, Fault) and len(found) > 1 and not segment.multi:
         return Fault(column.header, "too_many_values", "Only one option can be chosen here.")

@@ -313,7 +313,7 @@ def get_segment(hub_id: str, segment_id: str) -> Response[SegmentShown]:
 def change_segment(hub_id: str, segment_id: str, body: SegmentChange) -> Response[SegmentShown]:
     """Rename, describe, order, show, archive a segment or bring it back; `If-Match` guards it.
 
-    Showing it to more people takes the permission to approve as well.
+    Showing it to more people, or bringing it back, takes the permission to approve as well.
     """
     return _change_segment(hub_id, segment_id, partial(_with_changes, body))
 
@@ -380,7 +380,7 @@ def _change_segment(
         segment = make(ctx, held)
         if segment == held:
             return segment, ctx.catalogue_version
-        if changes.is_more_visible(held.visibility, segment.visibility) and Permission.APPROVE not in permissions:
+        if changes.is_more_visible(held, segment) and Permission.APPROVE not in permissions:
             detail = "More people would see this of members: that takes an admin who may approve."
             raise ForbiddenError(detail)
         if (segment.options, segment.multi, segment.archived) == (held.options, held.multi, held.archived):

@@ -20,9 +20,13 @@ MAX_FORMER = 50
 _OPENNESS = (Visibility.HIDDEN, Visibility.PRIVATE, Visibility.PUBLIC)
 
 
-def is_more_visible(old: Visibility, new: Visibility) -> bool:
-    """Tell whether more people would see what a member has in a segment."""
-    return _OPENNESS.index(new) > _OPENNESS.index(old)
+def is_more_visible(old: Segment, new: Segment) -> bool:
+    """Tell whether more people would see what members have in a segment; of an archived one nobody sees anything."""
+    return _openness(new) > _openness(old)
+
+
+def _openness(segment: Segment) -> int:
+    return -1 if segment.archived else _OPENNESS.index(segment.visibility)
 
 
 def rename_role(catalogue: Catalogue, role: Role, label: str) -> Role:

@@ -86,6 +86,11 @@ class Segment:
         option = self.options_by_id.get(option_id)
         return self.options_by_id.get(option.merged_into) if option and option.merged_into else option
 
+    def current_ids(self, option_ids: Iterable[str]) -> tuple[str, ...]:
+        """Return these ids, each once, with that of the other option in place of one that was merged."""
+        found = ((option_id, self.current(option_id)) for option_id in option_ids)
+        return tuple(dict.fromkeys(option.option_id if option else option_id for option_id, option in found))
+
     @cached_property
     def options_by_id(self) -> dict[str, Option]:
         """All options, archived ones too."""
@@ -130,6 +135,11 @@ class Catalogue:
     def has_merged(self) -> bool:
         """Whether any option was merged into another."""
         return any(option.merged_into for segment in self.segments for option in segment.options)
+
+    @cached_property
+    def role_ids(self) -> dict[str, str]:
+        """Normalised label → id of the role it means."""
+        return {form: role.role_id for form, role in self._roles_by_label.items()}
 
     @cached_property
     def _roles_by_label(self) -> dict[str, Role]:

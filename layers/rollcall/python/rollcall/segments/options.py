@@ -76,7 +76,8 @@ def add_options(existing: Sequence[Option], given: Iterable[str], make_id: Calla
     Parameters
     ----------
     existing
-        Options of the segment, archived ones too: an entry like an archived one is a duplicate of it.
+        Options of the segment, archived ones too: an entry like an archived one is a duplicate of it, one like a merged
+        one of what that was merged into.
     make_id
         Gives the id of a new option.
 
@@ -85,7 +86,8 @@ def add_options(existing: Sequence[Option], given: Iterable[str], make_id: Calla
     MalformedError
         If an entry is too long, or there would be too many options; nothing is added then.
     """
-    known = {normalise(option.label): option.label for option in existing}
+    labels = {option.option_id: option.label for option in existing}
+    known = {normalise(option.label): labels[option.merged_into or option.option_id] for option in existing}
     index = NearIndex(option.label for option in existing if not option.archived)
     added: list[Option] = []
     duplicates: list[Duplicate] = []
