@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def seed(stack: Mapping[str, Any], hub_id: str, source_id: str, count: int, **attributes: str) -> dict[str, str]:
+def seed(
+    stack: Mapping[str, Any], hub_id: str, source_id: str, count: int, *, first: int = 0, **attributes: str
+) -> dict[str, str]:
     """Make so many active members of a hub, each known to the directory, and return external id → member id.
 
-    The n-th is ``person-0000`` and on, with that address at example.com, the hub's default role and these attributes.
-    Their items are written into the tables as events and acceptances would leave them: 1,000 take some seconds.
+    The n-th, counted from ``first``, is ``person-0000`` and on, with that address at example.com, the hub's default
+    role and these attributes. Their items are written into the tables as events and acceptances would leave them: 1,000
+    take some seconds.
 
     Parameters
     ----------
@@ -25,8 +28,8 @@ def seed(stack: Mapping[str, Any], hub_id: str, source_id: str, count: int, **at
         What ``stack.json`` says.
     """
     with running(stack):
-        ids = World(hub=hubs.get_hub(hub_id), source_id=source_id).populate(count, **attributes)
-    return {external_id(number): member_id for number, member_id in enumerate(ids)}
+        ids = World(hub=hubs.get_hub(hub_id), source_id=source_id).populate(count, first=first, **attributes)
+    return {external_id(number): member_id for number, member_id in enumerate(ids, first)}
 
 
 def external_id(number: int) -> str:

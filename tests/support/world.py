@@ -145,7 +145,7 @@ class World:
         )
         return member_id
 
-    def populate(self, count: int, **attributes: str) -> list[str]:
+    def populate(self, count: int, *, first: int = 0, **attributes: str) -> list[str]:
         """Make so many members at once, ``person-0000@example.com`` and on, and return their ids.
 
         Each is the person ``person-0000`` and on of the source, with these attributes, added at ``T0``. The items are
@@ -154,7 +154,7 @@ class World:
         ctx = context.load(self.hub.hub_id)
         ids: list[str] = []
         actions: list[dynamo.Action] = []
-        for number in range(count):
+        for number in range(first, first + count):
             name = f"person-{number:04d}"
             fields: dict[str, str | None] = {"email": f"{name}@example.com", "first_name": name, "last_name": "Okafor"}
             event = self.event(f"{name}-first", 0, Kind.ADDED, name, fields=fields, attributes=dict(attributes))
@@ -171,11 +171,13 @@ class World:
                 members.put_member(self.hub.hub_id, member, view(member, ctx.hub, single_valued(ctx.catalogue))),
             ]
             ids.append(member_id)
-        for start in range(0, len(actions), 25):
-            put: Any = {}
-            for action in actions[start : start + 25]:
-                put.setdefault(action.request["TableName"], []).append({"PutRequest": {"Item": action.request["Item"]}})
-            clients.dynamodb().batch_write_item(RequestItems=put)
+            if len(actions) == 24 or number == first + count - 1:
+                put: Any = {}
+                for action in actions:
+                    item = {"PutRequest": {"Item": action.request["Item"]}}
+                    put.setdefault(action.request["TableName"], []).append(item)
+                clients.dynamodb().batch_write_item(RequestItems=put)
+                actions = []
         return ids
 
     def shown(self, member_id: str) -> dict[str, Any]:
