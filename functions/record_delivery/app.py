@@ -1,4 +1,4 @@
-"""Writes down what became of mails: events of SES, handed on by EventBridge to the delivery-events queue."""
+"""Writes down what became of mails: events of SES, handed on by EventBridge or SNS to the delivery-events queue."""
 
 from __future__ import annotations
 

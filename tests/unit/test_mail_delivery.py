@@ -1,4 +1,4 @@
-"""Events of SES as EventBridge hands them on."""
+"""Events of SES as EventBridge and SNS hand them on."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ EXPECTED: dict[str, tuple[DeliveryKind, str] | None] = {
     "reject-virus": (DeliveryKind.REJECTED, "2026-10-05T08:01:12.101000+00:00"),
     "delivery_delay-mailbox_full": None,
     "delivery-of_another_application": None,
+    "send-through_sns": (DeliveryKind.SENT, "2026-10-05T08:01:12.101000+00:00"),
+    "bounce-through_sns": (DeliveryKind.BOUNCED_FOR_GOOD, "2026-10-05T08:01:15.002000+00:00"),
+    "complaint-through_sns_raw": (DeliveryKind.COMPLAINED, "2026-10-06T09:00:41.669000+00:00"),
+    "delivery-of_another_application_through_sns": None,
+    "topic-validated": None,
 }
 
 
@@ -55,6 +60,24 @@ def test_tag_that_is_not_an_id_makes_the_event_not_ours(name: str, value: str) -
     event = load("delivery-confirmed")
     event["detail"]["mail"]["tags"][name] = [value]
     assert parse(event) is None
+
+
+@pytest.mark.parametrize("name", [name for name, expected in EXPECTED.items() if expected and "sns" not in name])
+def test_event_means_the_same_whatever_carries_it(name: str) -> None:
+    """EventBridge, an SNS notification and SNS's raw message delivery end in the same reading."""
+    event = load(name)
+    notification = load("bounce-through_sns") | {"Message": json.dumps(event["detail"]), "Timestamp": event["time"]}
+    assert parse(notification) == parse(event) is not None
+    assert parse(event["detail"]) == parse(event)
+
+
+@pytest.mark.parametrize("message", ["", "not JSON", "{", None])
+def test_notification_without_an_event_fails_loudly(message: str | None) -> None:
+    """A notification whose message cannot be read ends in the dead-letter queue, like any other malformed one."""
+    with pytest.raises(ValueError, match="Expecting"):
+        parse(load("bounce-through_sns") | {"Message": message})
+    with pytest.raises(KeyError):
+        parse({"Type": "Notification"})
 
 
 @pytest.mark.parametrize(

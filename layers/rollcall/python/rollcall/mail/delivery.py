@@ -1,12 +1,14 @@
-"""What became of a mail: read an event of SES as EventBridge hands it on, and write it down.
+"""What became of a mail: read an event of SES as EventBridge or SNS hands it on, and write it down.
 
-Shape of the event: SES developer guide, "Monitoring SES events using Amazon EventBridge" (``source`` ``aws.ses``,
-``detail`` as in "Contents of event data that Amazon SES publishes"). Only ids, kinds and times are read, so the rule
-that feeds the queue may leave addresses and headers out. Events are best effort, may repeat and come in any order.
+Shape of the event: SES developer guide, "Contents of event data that Amazon SES publishes". EventBridge carries it in
+``detail`` (``source`` ``aws.ses``); SNS in ``Message``, a string (SNS developer guide, "Fanout to Amazon SQS queues"),
+or, with raw message delivery, as it is. Only ids, kinds and times are read, so the rule that feeds the queue may leave
+addresses and headers out. Events are best effort, may repeat and come in any order.
 """
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from rollcall.mail import store
@@ -25,21 +27,23 @@ _KINDS = {
     "Reject": DeliveryKind.REJECTED,
     "Rendering Failure": DeliveryKind.REJECTED,
 }
+# What SES publishes once to a topic that becomes an event destination; plain text.
+_TOPIC_VALIDATED = "Successfully validated SNS topic"
 
 
 def parse(body: Mapping[str, Any]) -> DeliveryEvent | None:
     """Read one event.
 
     Returns nothing for a mail that is not ours (no tags ``hub`` and ``mail``) and for events that say nothing final
-    (delayed, opened, clicked, subscription).
+    (delayed, opened, clicked, subscription, a topic was validated).
 
     Raises
     ------
     ValueError, KeyError, TypeError
         If it is an event about one of our mails that does not have the documented shape.
     """
-    detail = body.get("detail")
-    if body.get("source") != "aws.ses" or not isinstance(detail, dict):
+    detail, carried_at = _unwrap(body)
+    if not isinstance(detail, dict):
         return None
     mail = detail.get("mail", {})
     tags = mail.get("tags", {})
@@ -49,8 +53,18 @@ def parse(body: Mapping[str, Any]) -> DeliveryEvent | None:
     kind = _kind(detail)
     if kind is None:
         return None
-    at = from_text(_time(detail) or body["time"])
+    at = from_text(_time(detail) or carried_at)
     return DeliveryEvent(hub_id=hub_id, mail_id=mail_id, kind=kind, ses_message_id=str(mail["messageId"]), at=at)
+
+
+def _unwrap(body: Mapping[str, Any]) -> tuple[Any, str]:
+    """Return the event, and when what carried it was made: EventBridge, SNS, or nothing (raw message delivery)."""
+    if body.get("source") == "aws.ses":
+        return body.get("detail"), str(body.get("time", ""))
+    if body.get("Type") == "Notification":
+        message = str(body["Message"])
+        return None if message.startswith(_TOPIC_VALIDATED) else json.loads(message), str(body.get("Timestamp", ""))
+    return body, ""
 
 
 def _tag(tags: Mapping[str, Any], name: str) -> str:
