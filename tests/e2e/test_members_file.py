@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from demo.hub_client import StandardSource, wait_for
 
 from tests.support import seeding
+from tests.support.office import save_as
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,31 +101,17 @@ def test_a_people_file_loads_a_directory_and_a_members_file_its_community(api: H
 # --- LibreOffice -----------------------------------------------------------------------------------------------------
 
 # Opened as text, saved as a spreadsheet document, edited there, saved as CSV: what somebody does by hand.
-_OPEN = "CSV:44,34,76,1,,0,false,true,false"  # comma, quotation mark, UTF-8, every column as it stands
+_OPEN = "--infilter=CSV:44,34,76,1,,0,false,true,false"  # comma, quotation mark, UTF-8, every column as it stands
 _SAVE = "csv:Text - txt - csv (StarCalc):59,34,76,1,,0,false,true,false"  # semicolon
 
 
-def _office() -> str:
-    found = shutil.which("soffice")
-    if found is None:
-        pytest.fail("LibreOffice is not here. Debian: apt-get install --no-install-recommends libreoffice-calc")
-    return found
-
-
-def _convert(folder: Path, name: str, target: str, *options: str) -> Path:
-    profile = f"-env:UserInstallation=file://{folder}/profile"
-    command = [_office(), profile, "--headless", *options, "--convert-to", target, "--outdir", str(folder / "out")]
-    subprocess.run([*command, str(folder / name)], check=True, timeout=300, capture_output=True)
-    return folder / "out" / f"{(folder / name).stem}.{target.partition(':')[0]}"
-
-
-def _edit_document(path: Path) -> None:
+def _edited(document: bytes) -> bytes:
     """Change the one cell in the spreadsheet document itself (flat OpenDocument, XML)."""
-    text = path.read_text()
+    text = document.decode()
     row = text.index(f"<text:p>{BACK}</text:p>")
     cell = text.index("<text:p>inactive</text:p>", row)
     assert cell < text.index("</table:table-row>", row)
-    path.write_text(text[:cell] + text[cell:].replace("inactive", "active", 1))
+    return (text[:cell] + text[cell:].replace("inactive", "active", 1)).encode()
 
 
 @pytest.mark.long
@@ -135,10 +120,8 @@ def test_one_whose_status_is_edited_in_libreoffice_is_active_again_and_only_they
     stack: dict[str, Any], api: HubApi, tmp_path: Path
 ) -> None:
     """The file is opened in LibreOffice Calc, one cell is changed, and it is saved as CSV with semicolons."""
-    _office()
     _hub_with_two_who_left(stack, api)
-    (tmp_path / "members.csv").write_bytes(_download(api))
-    document = _convert(tmp_path, "members.csv", "fods", f"--infilter={_OPEN}")
-    _edit_document(document)
-    saved = _convert(document.parent, document.name, _SAVE)
-    _reactivate(api, saved.read_bytes())
+    file, document = tmp_path / "members.csv", tmp_path / "members.fods"
+    file.write_bytes(_download(api))
+    document.write_bytes(_edited(save_as(file, "fods", tmp_path / "opened", _OPEN)))
+    _reactivate(api, save_as(document, _SAVE, tmp_path / "saved"))
