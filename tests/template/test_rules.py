@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rollcall.mail.send import IN_DOUBT
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -123,6 +125,15 @@ def test_every_dead_letter_queue_rings_at_the_first_message(translated: Template
 def test_every_work_queue_rings_when_its_oldest_message_is_old(translated: Template) -> None:
     """Work that waits is noticed before somebody complains."""
     assert alarms_on(translated, "ApproximateAgeOfOldestMessage") == set(source_queues(translated))
+
+
+def test_a_mail_in_doubt_rings(translated: Template) -> None:
+    """The alarm watches the metric that the sweep emits, under the name that the sweep gives it."""
+    (alarm,) = [one for one in of_type(translated, "AWS::CloudWatch::Alarm").values() if one["MetricName"] == IN_DOUBT]
+    told = translated["Resources"]["Sweep"]["Properties"]["Environment"]["Variables"]
+    assert alarm["Namespace"] == told["POWERTOOLS_METRICS_NAMESPACE"]
+    assert alarm["Dimensions"] == [{"Name": "service", "Value": told["POWERTOOLS_SERVICE_NAME"]}]
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (1, "GreaterThanOrEqualToThreshold")
 
 
 def test_every_alarm_tells_somebody(translated: Template) -> None:

@@ -35,7 +35,7 @@ from rollcall.mail.model import (
 )
 from rollcall.runtime import clients
 from rollcall.runtime.errors import TransientError
-from rollcall.runtime.observability import log
+from rollcall.runtime.observability import count, log
 from rollcall.runtime.settings import env
 from rollcall.runtime.times import now as clock
 
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from rollcall.hubs.model import Hub
 
 MAX_ATTACHMENT = 7 * 1024 * 1024
+# The metric that an alarm watches: mails that a person must decide about.
+IN_DOUBT = "MailsInDoubt"
 # The call never reached SES, so the mail was certainly not sent.
 _NOT_CONNECTED = (ConnectTimeoutError, EndpointConnectionError, NoCredentialsError)
 _DOUBTFUL_STATUS = 500
@@ -290,5 +292,7 @@ def sweep_mail(hub_id: str, mail_id: str, now: datetime) -> bool:
         state = store.expire_lease(mail, now)
         if state:
             _told(replace(mail, state=state), state.lower(), "lease_expired")
+        if state is State.UNKNOWN:
+            count(IN_DOUBT)
         return False
     return mail.state is State.PENDING and mail.not_before <= now and store.look_later(mail, now)

@@ -65,6 +65,18 @@ class Log:
         self._get().error(name, extra=_allowed(fields))
 
 
+def count(name: str) -> None:
+    """Add one to a metric of the stack, by way of the function's log (CloudWatch embedded metric format).
+
+    Its namespace is ``POWERTOOLS_METRICS_NAMESPACE``, its one dimension the function, ``service``.
+    """
+    from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+    namespace = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "rollcall")
+    with single_metric(name=name, unit=MetricUnit.Count, value=1, namespace=namespace) as metric:
+        metric.add_dimension("service", os.environ.get("POWERTOOLS_SERVICE_NAME", "rollcall"))
+
+
 def _allowed(fields: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if key in _ALLOWED}
 
