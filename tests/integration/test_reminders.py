@@ -20,7 +20,7 @@ from rollcall.runtime.settings import env
 from rollcall.runtime.times import now, to_text
 from rollcall.sweeping.invitations import look_at_invitation
 from rollcall.sweeping.run import sweep
-from tests.support.aws import stack
+from tests.support.aws import back_to, snapshot, stack
 from tests.support.faults import MODES, until_quiet
 from tests.support.world import World, everything
 
@@ -173,18 +173,20 @@ def test_suppressed_address_is_not_reminded(world: World) -> None:
 @pytest.mark.parametrize("modes", [SHORT, pytest.param(MODES, marks=pytest.mark.long)], ids=["some", "all"])
 def test_any_failure_or_death_at_any_call_makes_one_reminder(modes: tuple[str, ...]) -> None:
     """Whatever fails in between, and however often it is looked at: one mail, counted once."""
+    with stack():
+        world = World().build()
+        begun = now() - 3 * DAY
+        invitation = _invited(world, begun)
+        base = snapshot()
 
-    def run(at: int, mode: str) -> tuple[list[Any], int]:
-        with stack():
-            world = World().build()
-            begun = now() - 3 * DAY
-            invitation = _invited(world, begun)
+        def run(at: int, mode: str) -> tuple[list[Any], int]:
+            back_to(base)
             injector = until_quiet(lambda: _look(world, invitation, now()), at=at, mode=mode)
             _look(world, invitation, now())
             return [[item["state"] for item in _mails()], _now(world, invitation).mails], len(injector.calls)
 
-    expected, calls = run(0, "")
-    assert expected == [["PENDING"], 2]
-    for at in range(1, calls + 1):
-        for mode in modes:
-            assert run(at, mode)[0] == expected, f"{mode} at call {at}"
+        expected, calls = run(0, "")
+        assert expected == [["PENDING"], 2]
+        for at in range(1, calls + 1):
+            for mode in modes:
+                assert run(at, mode)[0] == expected, f"{mode} at call {at}"
