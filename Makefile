@@ -36,7 +36,7 @@ test: setup lint ## lint, types, import rules and every test that needs no other
 	@$(RUN) tools/stack.py up
 	@echo "The flows on the stack run beside the other tests; what they say comes at the end."
 	@$(PYTEST) --timeout 900 tests/e2e > .local/flows.log 2>&1 & flows=$$!; trap "kill $$flows" INT TERM; \
-	$(PYTEST) $(WORKERS) tests/unit tests/property tests/contract tests/template tests/integration tests/faults; rest=$$?; \
+	$(PYTEST) $(WORKERS) tests/unit tests/property tests/contract tests/template tests/integration tests/faults tests/benchmarks; rest=$$?; \
 	wait $$flows; flows=$$?; cat .local/flows.log; exit $$((rest + flows))
 
 test-long: up ## long runs: the whole fault matrix, twenty times the examples
@@ -44,7 +44,8 @@ test-long: up ## long runs: the whole fault matrix, twenty times the examples
 	$(SETUP) browser
 	@ROLLCALL_LONG=1 $(PYTEST) --timeout 3600 -m long tests/integration tests/browser tests/e2e
 
-bench: setup ## how fast, each figure beside its floor and beside what it was the last time
+bench: ## how fast, each figure beside its floor and beside what it was the last time
+	$(SETUP) dev sam lambda
 	@ROLLCALL_BENCH=1 $(PYTEST) -s --timeout 3600 -m "long or not long" tests/benchmarks
 
 sizes: up ## what each function brings, and how long importing it takes

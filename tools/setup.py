@@ -1,7 +1,7 @@
 """Make the virtual environments that the make targets need, from lock files; what is up to date is left alone.
 
-Usage: ``setup.py [dev] [ministack] [sam] [checkov] [browser] [lock]``; without names, all but the last two. The tools
-pin boto3 and much else, so each has an environment of its own. Needs nothing but Python 3.11 or later.
+Usage: ``setup.py [dev] [ministack] [sam] [checkov] [browser] [lambda] [lock]``; without names, the first four. The
+tools pin boto3 and much else, so each has an environment of its own. Needs nothing but Python 3.11 or later.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST = (3, 11)
-PLACES = {name: ROOT / ".local" / "venvs" / name for name in ("ministack", "sam", "checkov", "browser", "lock")} | {
-    "dev": ROOT / ".venv"
-}
+TOOLS = ("ministack", "sam", "checkov", "browser", "lambda", "lock")
+PLACES = {name: ROOT / ".local" / "venvs" / name for name in TOOLS} | {"dev": ROOT / ".venv"}
 WHAT = {
     "dev": "the code's libraries and its tests",
     "ministack": "MiniStack, the local AWS",
     "sam": "the SAM CLI",
     "checkov": "checkov",
     "browser": "what drives a browser",
+    "lambda": "Lambda's runtime interface client",
     "lock": "uv, which writes lock files",
 }
 

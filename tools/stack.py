@@ -2,6 +2,7 @@
 
 ``up`` starts MiniStack (an AWS emulator that enforces IAM) and the mail recorder, builds and deploys ``template.yaml``,
 and writes ``.local/stack.json``. What has not changed is not done again. ``down`` stops both and forgets their data.
+``build`` does nothing but ``sam build``, into ``.local/build``.
 
 Environment: ``ROLLCALL_PORT`` (4566; the mail recorder takes the next one, a test's
 vendor-like server the one after), ``ROLLCALL_STATE_DIR`` (``.local``).
@@ -64,10 +65,10 @@ def say(text: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run ``up``, ``down`` or ``status``; 0 if that went well (for ``status``: if it runs)."""
-    commands = {"up": up, "down": down, "status": status}
+    """Run ``up``, ``build``, ``down`` or ``status``; 0 if that went well (for ``status``: if it runs)."""
+    commands = {"up": up, "build": build_only, "down": down, "status": status}
     if len(arguments) != 1 or arguments[0] not in commands:
-        say("usage: stack.py up|down|status")
+        say("usage: stack.py up|build|down|status")
         return 2
     try:
         with only_one_at_a_time():
@@ -102,6 +103,12 @@ def up() -> int:
     seed()
     took = time.monotonic() - started
     say(f"Rollcall runs at {API_URL} ({took:.0f} s). Everything about it: {relative(STATE / 'stack.json')}")
+    return 0
+
+
+def build_only() -> int:
+    """Bring the artifacts to what the files say."""
+    build(digest_of_sources())
     return 0
 
 

@@ -68,7 +68,7 @@ def test_reading_and_validating_an_invite_file_against_the_bare_csv_reader() -> 
 
 def test_planning_an_invite_file_takes_the_memory_of_a_small_one() -> None:
     """A file through the whole of planning, look-ups faked: its peak lies within 32 MiB of that of 10,000 rows."""
-    rows = size(full=1_000_000, short=20_000)
+    rows = size(full=1_000_000, short=4_000)
     few, many = _planned(size(full=FEW, short=1_000)), _planned(rows)
     assert many["counts"] == {"invite": rows}
     more = many["peak_mib"] - few["peak_mib"]
@@ -82,7 +82,7 @@ def test_planning_an_invite_file_takes_the_memory_of_a_small_one() -> None:
 
 def test_rendering_an_export_against_the_bare_csv_writer() -> None:
     """Persons who were read already, looked at, projected and written as lines, beside writing the same cells."""
-    count = size(full=100_000, short=5_000)
+    count = size(full=100_000, short=2_000)
     hub = World()
     key = derive("secret", hub.hub.salt)
     ctx = HubContext(hub.hub, CATALOGUE, 1, MappingTable(1, RULES), key)

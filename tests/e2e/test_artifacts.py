@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import ssl
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,3 +51,13 @@ def test_the_build_holds_what_is_used_only() -> None:
     ]
     assert layers[0] & layers[1] == set()
     assert not [path for path in BUILD.rglob("tests") if path.is_dir()]
+
+
+@pytest.mark.usefixtures("stack")
+def test_the_roots_that_the_functions_trust_are_those_of_amazon() -> None:
+    """Amazon Trust Services has five; each is valid for years."""
+    trusted = ssl.create_default_context(cafile=str(BUILD / "DependenciesLayer/amazon-roots.pem"))
+    roots = trusted.get_ca_certs()
+    names = {dict(part for parts in root["subject"] for part in parts)["commonName"] for root in roots}
+    assert names >= {f"Amazon Root CA {number}" for number in (1, 2, 3, 4)}
+    assert names >= {"Starfield Services Root Certificate Authority - G2"}
