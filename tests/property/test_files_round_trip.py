@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -21,9 +21,12 @@ from rollcall.files.cells import (
     split_values,
     to_csv_line,
 )
-from rollcall.files.rows import read_rows
+from rollcall.files.rows import _cut, read_rows
 from rollcall.runtime.errors import MalformedError
 from tests.support.examples import examples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Everything a file can hold: not NUL, not half of a surrogate pair.
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
@@ -115,3 +118,24 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
         assert all(fault.detail.endswith((".", "?")) for fault in refused.faults)  # noqa: PT017 - either outcome is right
     else:
         assert all(any(map(str.strip, row.cells.values())) or row.faults for row in rows)
+
+
+@settings(max_examples=examples(500), deadline=None)
+@given(st.sampled_from(",;\t|"), st.text('ab"",;\t| \r\n\u2028', max_size=40))
+def test_lines_that_are_cut_quickly_are_what_the_csv_reader_makes_of_them(delimiter: str, text: str) -> None:
+    """The same rows, then the same fault, whatever stands in a file."""
+
+    def rows(records: Iterator[list[str]]) -> list[object]:
+        found: list[object] = []
+        try:
+            found.extend(records)
+        except csv.Error as exc:
+            found.append(str(exc))
+        return found
+
+    limit = csv.field_size_limit(6)
+    try:
+        cut = rows(_cut(io.StringIO(text, newline=""), delimiter, 6))
+        assert cut == rows(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    finally:
+        csv.field_size_limit(limit)
