@@ -1,4 +1,4 @@
-"""Writes the files that the exports queue points at, one message each: ``{"hub_id", "export_id"}``."""
+"""Writes the files that the exports queue points at, one message each: ``{"hub_id", "export_id", "run"?}``."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         "PLANS_TABLE",
         "MAIL_TABLE",
         "FILES_BUCKET",
+        "EXPORTS_QUEUE_URL",
         "EMAILS_QUEUE_URL",
         "STACK_SECRET_ARN",
         "PUBLIC_BASE_URL",
@@ -27,5 +28,5 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     return process(event, _handle)
 
 
-def _handle(pointer: dict[str, str]) -> None:
-    run_export(pointer["hub_id"], pointer["export_id"])
+def _handle(pointer: dict[str, Any]) -> None:
+    run_export(str(pointer["hub_id"]), str(pointer["export_id"]), int(pointer.get("run", 0)))

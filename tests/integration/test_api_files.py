@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from rollcall.exports import store as exports
-from rollcall.exports.run import file_key, run_export
+from rollcall.exports.run import run_export
+from rollcall.exports.writing import file_key
 from rollcall.files.rows import read_rows
 from rollcall.files.storage import open_object
 from rollcall.people.events import Kind

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import pytest
 
-from rollcall.exports import run, store
+from rollcall.exports import invites, run, store, writing
 from rollcall.exports.mapping import unmapped
 from rollcall.exports.members import member_rows
 from rollcall.exports.model import Export, Kind, State, Wanted
@@ -235,12 +235,12 @@ def test_member_deleted_while_the_index_lags_is_not_in_the_file(monkeypatch: pyt
     world = World().build()
     _person(world, "maya")
     world.enrol("maya", ("mentor",))
-    listed = list(members.all_members(world.hub.hub_id))
+    listed = list(members.members_after(world.hub.hub_id))
     assert len(listed) == 1
     world.tell(world.event("del", 60, EventKind.DELETED, "maya"))
-    monkeypatch.setattr(members, "all_members", lambda _hub_id: iter(listed))
+    monkeypatch.setattr(members, "members_after", lambda *_: iter(listed))
     ctx = context.load(world.hub.hub_id)
-    assert list(member_rows(ctx, PERMISSIONS["admin"], ())) == []
+    assert [row for _, some in member_rows(ctx, PERMISSIONS["admin"], ()) for row in some] == []
 
 
 def test_version_in_the_members_file_tells_what_moved_since() -> None:
@@ -526,7 +526,8 @@ def test_rows_are_counted_on_the_export_while_it_is_written(monkeypatch: pytest.
     world = World().build()
     for number in range(3):
         _person(world, f"p{number}")
-    monkeypatch.setattr(run, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(writing, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(invites, "BATCH", 1)
     export, seen, note = _ask(world), [], store.note_progress
 
     def noted(export: Export, rows: int) -> None:

@@ -40,7 +40,8 @@ def _download(world: World) -> Table:
     ctx, permissions = context.load(world.hub.hub_id), PERMISSIONS["admin"]
     profile = profile_names(ctx, permissions)
     header = columns(segments_of(ctx, permissions), profile)
-    text = b"".join(csv_lines(header, member_rows(ctx, permissions, profile))).decode("utf-8-sig")
+    rows = [row for _, some in member_rows(ctx, permissions, profile) for row in some]
+    text = b"".join(csv_lines(header, rows)).decode("utf-8-sig")
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 

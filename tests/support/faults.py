@@ -6,6 +6,7 @@ Every call of every client that ``rollcall.runtime.clients`` makes is counted; a
 from __future__ import annotations
 
 import itertools
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -40,12 +41,13 @@ class Injector:
         self.mode = mode
         self.calls: list[str] = []
         self.struck: BaseException | None = None
-        self._armed: dict[int, bool] = {}
+        self._lock = threading.Lock()
 
     def before(self, model: Any, params: Any, **_: Any) -> None:
         """Count the call; strike before it is sent."""
-        self.calls.append(model.name)
-        number = len(self.calls)
+        with self._lock:  # some calls come from threads
+            self.calls.append(model.name)
+            number = len(self.calls)
         params.setdefault("context", {})["rollcall_call"] = number
         if number != self.at:
             return

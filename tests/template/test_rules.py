@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rollcall.exports import writing
 from rollcall.mail.send import IN_DOUBT
 
 if TYPE_CHECKING:
@@ -336,6 +337,20 @@ def test_apply_plan_may_do_what_applying_an_event_takes(translated: Template) ->
     stores = ("_TABLE", "_QUEUE_URL", "_BUCKET")
     given = {name: functions[name]["Environment"]["Variables"] for name in ("SyncMember", "ApplyPlan")}
     assert {name for name in given["SyncMember"] if name.endswith(stores)} <= given["ApplyPlan"].keys()
+
+
+def test_export_csv_may_wake_itself_and_give_up_what_it_began(translated: Template) -> None:
+    """A file of several runs: the next one is woken, and an upload that nobody goes on with is found and aborted."""
+    allowed = {(str(action), str(resource)) for action, resource in _allowed(translated, "ExportCsvRole")}
+    for action, resource in (
+        ("sqs:SendMessage", "ExportsQueue"),
+        ("s3:ListBucketMultipartUploads", "Files"),
+        ("s3:AbortMultipartUpload", "/exports/*"),
+    ):
+        assert any(one == action and resource in where for one, where in allowed), action
+    (function,) = [one for name, one in of_type(translated, "AWS::Lambda::Function").items() if name == "ExportCsv"]
+    assert function["Environment"]["Variables"]["EXPORTS_QUEUE_URL"] == {"Ref": "ExportsQueue"}
+    assert function["Timeout"] >= 2 * writing.RUN_SECONDS
 
 
 def test_stand_in_for_vendors_is_reached_by_a_local_stack_only(translated: Template) -> None:

@@ -5,12 +5,12 @@ The file also serves to maintain the mapping table, so it carries the raw HRIS v
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from rollcall.exports import store as exports
-from rollcall.exports.model import Kind, State, columns_of_segments
+from rollcall.exports.model import START, Kind, Place, State, columns_of_segments
 from rollcall.files.cells import join_values
 from rollcall.files.rows import read_rows
 from rollcall.files.storage import open_object
@@ -24,20 +24,25 @@ from rollcall.people import store as people
 from rollcall.people.merge import DirectoryStatus
 from rollcall.plans.seen import Seen
 from rollcall.privacy.emails import usable_email
+from rollcall.runtime.ahead import ahead
 from rollcall.runtime.errors import NotFoundError
 from rollcall.runtime.settings import env
 from rollcall.sources.policy import is_meant
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from rollcall.exports.model import Export
     from rollcall.hubs.context import HubContext
+    from rollcall.invitations.left_out import LeftOut
     from rollcall.invitations.model import Invitation
     from rollcall.people.model import Address, PersonRecord
     from rollcall.segments.model import Catalogue, Segment
 
 BATCH = 100
+# How many persons are passed over at most before it is told how far they are.
+PASSED = 2_000
+LOOK_AHEAD = 4
 _REMEMBERED = 8_192
 MAX_ATTRIBUTES = 200
 NO_EMAIL = "no usable e-mail"
@@ -61,7 +66,7 @@ def attribute_names(hub_id: str, permissions: Collection[Permission], limit: int
     if Permission.VIEW_PRIVATE not in permissions:
         return ()
     seen: set[str] = set()
-    for record in people.all_persons(hub_id):
+    for _, record in people.persons_after(hub_id):
         seen |= record.person.values().keys()
     return tuple(sorted(seen)[:limit])
 
@@ -76,20 +81,27 @@ def columns(segments: Iterable[Segment], attributes: Iterable[str]) -> list[str]
     return [*_FIRST, *(segment.name for segment in segments), *_LAST, *map(_attribute_header, attributes)]
 
 
-def invite_rows(ctx: HubContext, export: Export, attributes: tuple[str, ...], at: str) -> Iterator[list[str]]:
-    """Yield the rows of the file, in the order of ``columns``; memory holds 100 persons.
+def invite_rows(
+    ctx: HubContext, export: Export, attributes: tuple[str, ...], at: str, place: Place = START
+) -> Iterator[tuple[Place, list[list[str]]]]:
+    """Yield some rows of the file at a time, in the order of ``columns``, and up to which place they are all there.
 
-    Those who declined, or whom an admin left out, come last if the export includes them.
+    Those who declined, or whom an admin left out, come last if the export includes them. Memory does not grow with the
+    hub.
 
     Parameters
     ----------
     at
         Now: an invitation whose time is over by then is no longer open.
+    place
+        Where to begin.
     """
     before = _exported_before(export) if export.wanted.is_new else None
-    yield from _rows(ctx, export, attributes, at, before, declined=False)
-    if export.include_declined and not export.wanted.is_everybody:
-        yield from _rows(ctx, export, attributes, at, before, declined=True)
+    turns = 2 if export.include_declined and not export.wanted.is_everybody else 1
+    for turn in range(place.turn, turns):
+        listed = people.persons_after(export.hub_id, place.after if turn == place.turn else "")
+        for after, rows in _rows(ctx, export, attributes, listed, at=at, before=before, is_declined=bool(turn)):
+            yield Place(turn, after), rows
 
 
 def _exported_before(export: Export) -> Seen:
@@ -114,39 +126,88 @@ def _exported_before(export: Export) -> Seen:
     return seen
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What tables say of some persons: their addresses, the invitations there, and who was left out."""
+
+    addresses: Mapping[str, Address]
+    invitations: Mapping[str, Invitation]
+    decisions: Mapping[str, LeftOut]
+
+
+def _look(hub_id: str, records: Iterable[PersonRecord]) -> _Known:
+    asked = [record for record in records if _may_be_invited(record)]
+    held = {record.address_id for record in asked if record.address_id}
+    return _Known(
+        people.get_addresses(hub_id, held),
+        invitations.get_invitations(hub_id, held),
+        get_left_out(hub_id, [record.person_id for record in asked]),
+    )
+
+
 def _rows(
-    ctx: HubContext, export: Export, attributes: tuple[str, ...], at: str, before: Seen | None, *, declined: bool
-) -> Iterator[list[str]]:
+    ctx: HubContext,
+    export: Export,
+    attributes: tuple[str, ...],
+    listed: Iterable[tuple[str, PersonRecord]],
+    *,
+    at: str,
+    before: Seen | None,
+    is_declined: bool,
+) -> Iterator[tuple[str, list[list[str]]]]:
     hub_id = ctx.hub.hub_id
-    segments = segments_of(ctx, export.permissions)
-    template = _Template(ctx, segments, attributes, export.export_id)
+    template = _Template(ctx, segments_of(ctx, export.permissions), attributes, export.export_id)
     policies = hubs.policies(hub_id)
     wanted = export.wanted
 
     def is_wanted(record: PersonRecord) -> bool:
         is_here = not export.source_id or record.person.source_id == export.source_id
-        if not is_here or not (wanted.is_everybody or is_meant(record.person, policies, at[:10])):
+        if not is_here:
+            return False
+        if not wanted.is_everybody and not (_may_be_invited(record) and is_meant(record.person, policies, at[:10])):
             return False
         if before is not None and before.first(_NOW, (record.person_id,)) == _BEFORE:
             return False
         return wanted.keeps(record.person.values())
 
-    persons = filter(is_wanted, people.all_persons(hub_id))
-    while batch := list(islice(persons, BATCH)):
-        held = {record.address_id for record in batch if record.address_id}
-        addresses = people.get_addresses(hub_id, held)
-        sent = invitations.get_invitations(hub_id, held)
-        decisions = get_left_out(hub_id, [record.person_id for record in batch])
-        for record in batch:
-            address, invitation = addresses.get(record.address_id or ""), sent.get(record.address_id or "")
-            is_declined = has_declined(decisions.get(record.person_id), invitation)
-            is_free = can_be_invited(record, address, invitation, ctx.hub.source_precedence, at)
-            if wanted.is_everybody:
-                note = "" if is_free else NOT_NOW
-                note = DECLINED if is_declined and is_free else note
-                yield template.row(record, note=note)
-            elif is_free and is_declined is declined:
-                yield template.row(record, note=DECLINED if declined else "")
+    def note_of(record: PersonRecord, known: _Known) -> str | None:
+        address_id = record.address_id or ""
+        address, invitation = known.addresses.get(address_id), known.invitations.get(address_id)
+        declined = has_declined(known.decisions.get(record.person_id), invitation)
+        is_free = can_be_invited(record, address, invitation, ctx.hub.source_precedence, at)
+        if not is_free:
+            return NOT_NOW if wanted.is_everybody else None
+        if declined is not is_declined and not wanted.is_everybody:
+            return None
+        return DECLINED if declined else ""
+
+    def look(batch: tuple[str, list[PersonRecord]]) -> _Known:
+        return _look(hub_id, batch[1])
+
+    for (after, records), known in ahead(look, _batches(listed, is_wanted), LOOK_AHEAD):
+        noted = ((record, note_of(record, known)) for record in records)
+        yield after, [template.row(record, note=note) for record, note in noted if note is not None]
+
+
+def _batches(
+    listed: Iterable[tuple[str, PersonRecord]], is_wanted: Callable[[PersonRecord], bool]
+) -> Iterator[tuple[str, list[PersonRecord]]]:
+    """Yield those who are wanted, some at a time and perhaps none, and up to which place of the list they are."""
+    batch: list[PersonRecord] = []
+    after, passed = "", 0
+    for after, record in listed:
+        passed += 1
+        if is_wanted(record):
+            batch.append(record)
+        if len(batch) == BATCH or passed == PASSED:
+            yield after, batch
+            batch, passed = [], 0
+    if passed:
+        yield after, batch
+
+
+def _may_be_invited(record: PersonRecord) -> bool:
+    return not record.member_id and record.person.status is DirectoryStatus.ACTIVE
 
 
 def can_be_invited(
@@ -158,7 +219,7 @@ def can_be_invited(
     several sources who share an address, the one whose source comes first in the hub's order stands for all. People
     without an address stay in: they are listed, never silently left out.
     """
-    if record.member_id or record.person.status is not DirectoryStatus.ACTIVE:
+    if not _may_be_invited(record):
         return False
     if address is None:
         return True

@@ -16,14 +16,17 @@ from rollcall.members.edits import deactivation_value
 from rollcall.members.model import Status
 from rollcall.members.projection import single_valued, view
 from rollcall.members.version_token import column_values, make_token
+from rollcall.runtime.ahead import ahead
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from rollcall.hubs.context import HubContext
+    from rollcall.members.model import Member
     from rollcall.segments.model import Segment
 
 BATCH = 100
+LOOK_AHEAD = 4
 MAX_PROFILE_FIELDS = 100
 EVERYBODY = Only()
 # A longer text could not be read back; an empty cell means "unchanged".
@@ -39,7 +42,7 @@ def profile_names(
         return ()
     single = single_valued(ctx.catalogue)
     seen: set[str] = set()
-    for member in members.all_members(ctx.hub.hub_id):
+    for _, member in members.members_after(ctx.hub.hub_id):
         seen |= view(member, ctx.hub, single).profile.keys()
     return tuple(sorted(seen)[:limit])
 
@@ -55,35 +58,54 @@ def columns(segments: Iterable[Segment], profile: Iterable[str]) -> list[str]:
 
 
 def member_rows(
-    ctx: HubContext, permissions: Collection[Permission], profile: tuple[str, ...], only: Only = EVERYBODY
-) -> Iterator[list[str]]:
-    """Yield the rows of the file, in the order of ``columns``; memory holds 100 members.
+    ctx: HubContext,
+    permissions: Collection[Permission],
+    profile: tuple[str, ...],
+    only: Only = EVERYBODY,
+    after: str = "",
+) -> Iterator[tuple[str, list[list[str]]]]:
+    """Yield some rows at a time, in the order of ``columns``, and up to which place they are all there.
 
-    Members are read by id once more, consistently, so that one who was deleted a moment ago is not in it.
+    Members are read by id once more, consistently, so that one who was deleted a moment ago is not in it. Memory does
+    not grow with the hub.
+
+    Parameters
+    ----------
+    after
+        Place in the list behind which to begin.
     """
     hub_id = ctx.hub.hub_id
     segments = segments_of(ctx, permissions)
     segment_ids = [segment.segment_id for segment in segments]
     single = single_valued(ctx.catalogue)
-    listed = (member.member_id for member in members.all_members(hub_id))
-    while batch := list(islice(listed, BATCH)):
-        found = members.get_members(hub_id, batch)
-        for member_id in batch:
-            member = found.get(member_id)
-            if member is None:
-                continue
-            shown = view(member, ctx.hub, single)
-            if shown.status is Status.DELETED or not only.keeps(shown):
-                continue
-            values = column_values(shown, segment_ids, profile) | deactivation_value(member)
-            yield [
-                member_id,
-                make_token(ctx.key, member_id, values),
-                shown.email,
-                shown.first_name,
-                shown.last_name,
-                str(shown.status),
-                role_labels(ctx.catalogue, shown.roles),
-                *(option_labels(segment, shown.segments.get(segment.segment_id, ())) for segment in segments),
-                *(text if len(text := shown.profile.get(name, "")) <= _MAX_CELL else "" for name in profile),
-            ]
+
+    def row(member: Member) -> list[str] | None:
+        shown = view(member, ctx.hub, single)
+        if shown.status is Status.DELETED or not only.keeps(shown):
+            return None
+        values = column_values(shown, segment_ids, profile) | deactivation_value(member)
+        return [
+            member.member_id,
+            make_token(ctx.key, member.member_id, values),
+            shown.email,
+            shown.first_name,
+            shown.last_name,
+            str(shown.status),
+            role_labels(ctx.catalogue, shown.roles),
+            *(option_labels(segment, shown.segments.get(segment.segment_id, ())) for segment in segments),
+            *(text if len(text := shown.profile.get(name, "")) <= _MAX_CELL else "" for name in profile),
+        ]
+
+    def look(batch: list[tuple[str, str]]) -> dict[str, Member]:
+        return members.get_members(hub_id, [member_id for _, member_id in batch])
+
+    for batch, found in ahead(look, _batches(hub_id, after), LOOK_AHEAD):
+        rows = (row(found[member_id]) for _, member_id in batch if member_id in found)
+        yield batch[-1][0], [cells for cells in rows if cells is not None]
+
+
+def _batches(hub_id: str, after: str) -> Iterator[list[tuple[str, str]]]:
+    """Yield place and id of members, some at a time."""
+    listed = members.members_after(hub_id, after)
+    while batch := [(place, member.member_id) for place, member in islice(listed, BATCH)]:
+        yield batch

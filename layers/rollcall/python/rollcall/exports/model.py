@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from rollcall.hubs.model import Delivery, Permission
 from rollcall.runtime.errors import Fault
@@ -173,6 +173,78 @@ def _normal_values(value: str | tuple[str, ...]) -> set[str]:
     return {normalise(value)} if isinstance(value, str) else {normalise(text) for text in value}
 
 
+class Place(NamedTuple):
+    """How far the rows of a file are made.
+
+    Attributes
+    ----------
+    turn
+        How often the people were gone through before: those who declined come last.
+    after
+        Place in the list by name behind which to go on; empty to begin.
+    """
+
+    turn: int = 0
+    after: str = ""
+
+
+START = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What is written so far of a file too large for one part, or for one run: from here the next run goes on.
+
+    Attributes
+    ----------
+    run
+        The run that noted this; each begin counts as one.
+    place
+        Up to here every row is in a part, or put aside.
+    rows
+        How many rows these are.
+    names_key
+        Where the names of the columns lie that the directory gives.
+    upload_id, parts
+        The multipart upload, empty until there is one; number and ETag of its parts.
+    rest_key
+        Where the rows lie that are put aside, since they are too few for a part; empty if there are none.
+    is_whole
+        All rows are in parts: they need only be put together.
+    """
+
+    run: int = 0
+    place: Place = START
+    rows: int = 0
+    names_key: str = ""
+    upload_id: str = ""
+    parts: tuple[tuple[int, str], ...] = ()
+    rest_key: str = ""
+    is_whole: bool = False
+
+    def number_of(self, run: int) -> int:
+        """Return the number of the next part.
+
+        Each run that began in the meantime leaves one out: a part that a run sends after it was overtaken, one at most,
+        can then never stand for another.
+        """
+        last = self.parts[-1][0] if self.parts else 0
+        return last + 1 + run - self.run
+
+    def to_item(self) -> Item:
+        """Return it as a plain dict."""
+        return {name: getattr(self, name) for name in self.__slots__} | {
+            "place": list(self.place),
+            "parts": [list(part) for part in self.parts],
+        }
+
+    @classmethod
+    def from_item(cls, item: Item) -> Self:
+        """Read it from a plain dict."""
+        parts = tuple((number, etag) for number, etag in item["parts"])
+        return cls(**{**item, "place": Place(*item["place"]), "parts": parts})
+
+
 @dataclass(frozen=True, slots=True)
 class Export:
     """One export.
@@ -197,6 +269,12 @@ class Export:
         Where the file lies in the bucket once it is done; empty before.
     reason
         Why it failed: a stable code.
+    begun_at
+        When its first run began.
+    runs, run_id
+        How often a run was begun, and the newest of them: no other may write.
+    progress
+        How far its file is, where that takes more than one part.
     """
 
     export_id: str
@@ -218,6 +296,10 @@ class Export:
     created_at: str = ""
     done_at: str = ""
     reason: str = ""
+    begun_at: str = ""
+    runs: int = 0
+    run_id: str = ""
+    progress: Progress = Progress()
 
     @property
     def file_name(self) -> str:
@@ -234,6 +316,7 @@ class Export:
             "permissions": sorted(str(permission) for permission in self.permissions),
             "only": self.only.to_item(),
             "wanted": self.wanted.to_item(),
+            "progress": self.progress.to_item(),
         }
 
     @classmethod
@@ -250,6 +333,7 @@ class Export:
                 "permissions": frozenset(Permission(permission) for permission in item["permissions"]),
                 "only": Only.from_item(item.get("only", {})),
                 "wanted": Wanted.from_item(item.get("wanted", {})),
+                "progress": Progress.from_item(item["progress"]) if item.get("progress") else Progress(),
             }
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from rollcall.hubs.model import Permission
@@ -11,8 +12,7 @@ from rollcall.people.rows import COLUMNS, cells_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from rollcall.people.model import PersonRecord
-
+BATCH = 100
 # What the upload reads.
 MAX_COLUMNS = 1_000
 
@@ -32,20 +32,26 @@ def attribute_names(hub_id: str, source_id: str, permissions: Collection[Permiss
     if Permission.VIEW_PRIVATE not in permissions:
         return ()
     seen: set[str] = set()
-    for record in _persons(hub_id, source_id):
-        seen |= {name for name, cell in record.person.attributes.items() if cell.value}
+    for _, record in people.persons_after(hub_id):
+        if record.person.source_id == source_id:
+            seen |= {name for name, cell in record.person.attributes.items() if cell.value}
     if len(seen) > MAX_COLUMNS - len(COLUMNS):
         raise TooManyColumnsError
     return tuple(sorted(seen))
 
 
 def person_rows(
-    hub_id: str, source_id: str, names: Sequence[str], permissions: Collection[Permission]
-) -> Iterator[list[str]]:
-    """Yield the rows of the file, in the order of ``people.rows.header_of``; memory holds one page."""
-    for record in _persons(hub_id, source_id):
-        yield cells_of(record.person, names, sees_private=Permission.VIEW_PRIVATE in permissions)
+    hub_id: str, source_id: str, names: Sequence[str], permissions: Collection[Permission], after: str = ""
+) -> Iterator[tuple[str, list[list[str]]]]:
+    """Yield some rows at a time, in the order of ``people.rows.header_of``, and up to which place they are all there.
 
-
-def _persons(hub_id: str, source_id: str) -> Iterator[PersonRecord]:
-    return (record for record in people.all_persons(hub_id) if record.person.source_id == source_id)
+    Parameters
+    ----------
+    after
+        Place in the list behind which to begin.
+    """
+    sees_private = Permission.VIEW_PRIVATE in permissions
+    listed = people.persons_after(hub_id, after)
+    while batch := list(islice(listed, BATCH)):
+        records = (record for _, record in batch if record.person.source_id == source_id)
+        yield batch[-1][0], [cells_of(record.person, names, sees_private=sees_private) for record in records]

@@ -69,6 +69,11 @@ def to_csv_line(cells: Sequence[str], delimiter: str = ",") -> str:
     return line if line.isascii() else line.encode("utf-8", "replace").decode()
 
 
+def csv_head(header: Sequence[str]) -> bytes:
+    """Return how a CSV file begins: a byte-order mark, which spreadsheets need to see that it is UTF-8, and a line."""
+    return BOM + to_csv_line(header).encode()
+
+
 def csv_lines(header: Sequence[str], rows: Iterable[Sequence[str]], delimiter: str = ",") -> Iterator[bytes]:
     """Yield the lines of a CSV file: UTF-8 with a byte-order mark, which spreadsheets need to see that it is UTF-8."""
     yield BOM + to_csv_line(header, delimiter).encode()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # S3 takes no part below 5 MiB but the last (S3 user guide, "Multipart upload limits").
 PART_BYTES = 8 * 1024 * 1024
 BUFFER_BYTES = 65_536
-_MISSING = {"NoSuchKey", "NoSuchVersion", "404"}
+_MISSING = {"NoSuchKey", "NoSuchVersion", "NoSuchUpload", "404"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,13 @@ class Stored:
     size: int
     sha256: str
     version_id: str
+
+
+class Part(NamedTuple):
+    """A part of an object that is not whole yet: its number, which says its place, and what S3 calls its contents."""
+
+    number: int
+    etag: str
 
 
 def open_object(bucket: str, key: str, version_id: str | None = None) -> BinaryIO:
@@ -49,14 +56,8 @@ def open_object(bucket: str, key: str, version_id: str | None = None) -> BinaryI
     request: GetObjectRequestTypeDef = {"Bucket": bucket, "Key": key}
     if version_id:
         request["VersionId"] = version_id
-    try:
+    with _asking():
         body = clients.s3().get_object(**request)["Body"]
-    except ClientError as exc:
-        if exc.response["Error"]["Code"] in _MISSING:
-            raise NotFoundError from exc
-        raise TransientError from exc
-    except BotoCoreError as exc:
-        raise TransientError from exc
     return cast("BinaryIO", io.BufferedReader(_Body(body), BUFFER_BYTES))
 
 
@@ -87,6 +88,77 @@ def put_stream(
         raise TransientError from exc
 
 
+def begin_parts(bucket: str, key: str, content_type: str) -> str:
+    """Begin an object that is put together of parts, and return the id that they are sent under.
+
+    Raises
+    ------
+    TransientError
+        If the bucket could not be reached.
+    """
+    with _asking():
+        answer = clients.s3().create_multipart_upload(Bucket=bucket, Key=key, ContentType=content_type)
+    return answer["UploadId"]
+
+
+def put_part(bucket: str, key: str, upload_id: str, number: int, body: bytes) -> Part:
+    """Send one part: 5 MiB at least, unless it is the last. A number that is there already is written over.
+
+    Raises
+    ------
+    NotFoundError
+        If the object is put together already, or given up.
+    TransientError
+        If the bucket could not be reached.
+    """
+    with _asking():
+        answer = clients.s3().upload_part(Bucket=bucket, Key=key, UploadId=upload_id, PartNumber=number, Body=body)
+    return Part(number, answer["ETag"])
+
+
+def join_parts(bucket: str, key: str, upload_id: str, parts: Iterable[Part]) -> None:
+    """Put the object together; a second time does nothing.
+
+    Raises
+    ------
+    NotFoundError
+        If it was given up.
+    TransientError
+        If the bucket could not be reached, or a part is not what it was.
+    """
+    try:
+        with _asking():
+            _join(bucket, key, upload_id, parts, {})
+    except NotFoundError:
+        with _asking():
+            clients.s3().head_object(Bucket=bucket, Key=key)
+
+
+def drop_parts(bucket: str, key: str, upload_id: str) -> None:
+    """Give up an object that was begun, unless it is put together or given up already.
+
+    Raises
+    ------
+    TransientError
+        If the bucket could not be reached.
+    """
+    with suppress(NotFoundError), _asking():
+        clients.s3().abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
+
+
+def begun(bucket: str, key: str) -> list[str]:
+    """Return the ids under which the object was begun and neither put together nor given up.
+
+    Raises
+    ------
+    TransientError
+        If the bucket could not be reached.
+    """
+    with _asking():
+        answer = clients.s3().list_multipart_uploads(Bucket=bucket, Prefix=key)
+    return [one["UploadId"] for one in answer.get("Uploads", []) if one["Key"] == key]
+
+
 def json_lines(items: Iterable[Mapping[str, object]]) -> Iterator[bytes]:
     """Yield items as JSON Lines; the same item is the same bytes."""
     for item in items:
@@ -103,23 +175,40 @@ def _put(bucket: str, key: str, chunks: Iterable[bytes], content_type: str, cond
         hasher.update(first)
         put = clients.s3().put_object(Bucket=bucket, Key=key, Body=first, ContentType=content_type, **condition)
         return Stored(len(first), hasher.hexdigest(), put.get("VersionId", ""))
-    s3 = clients.s3()
-    upload_id = s3.create_multipart_upload(Bucket=bucket, Key=key, ContentType=content_type)["UploadId"]
+    upload_id = begin_parts(bucket, key, content_type)
     try:
-        done: list[CompletedPartTypeDef] = []
+        done: list[Part] = []
         for number, part in enumerate(_again(first, second, parts), start=1):
             hasher.update(part)
             size += len(part)
-            answer = s3.upload_part(Bucket=bucket, Key=key, UploadId=upload_id, PartNumber=number, Body=part)
-            done.append({"PartNumber": number, "ETag": answer["ETag"]})
-        ended = s3.complete_multipart_upload(
-            Bucket=bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": done}, **condition
-        )
+            done.append(put_part(bucket, key, upload_id, number, part))
+        version_id = _join(bucket, key, upload_id, done, condition)
     except BaseException:
-        with suppress(ClientError, BotoCoreError):  # the bucket's life-cycle rule takes what stays
-            s3.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
+        with suppress(TransientError):  # the bucket's life-cycle rule takes what stays
+            drop_parts(bucket, key, upload_id)
         raise
-    return Stored(size, hasher.hexdigest(), ended.get("VersionId", ""))
+    return Stored(size, hasher.hexdigest(), version_id)
+
+
+def _join(bucket: str, key: str, upload_id: str, parts: Iterable[Part], condition: Any) -> str:  # noqa: ANN401 - keywords of the API
+    done: list[CompletedPartTypeDef] = [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
+    answer = clients.s3().complete_multipart_upload(
+        Bucket=bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": done}, **condition
+    )
+    return answer.get("VersionId", "")
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """Turn what S3 answers into our errors."""
+    try:
+        yield
+    except ClientError as exc:
+        if exc.response["Error"]["Code"] in _MISSING:
+            raise NotFoundError from exc
+        raise TransientError from exc
+    except BotoCoreError as exc:
+        raise TransientError from exc
 
 
 def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:

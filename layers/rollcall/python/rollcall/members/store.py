@@ -73,6 +73,12 @@ def all_members(hub_id: str) -> Iterator[Member]:
             yield member_from_item(item)
 
 
+def members_after(hub_id: str, after: str = "") -> Iterator[tuple[str, Member]]:
+    """Yield all members by name, or those behind a place in the list, each with its own place (``lists.every``)."""
+    for item in lists.every(TABLE, hub_id, "by_name", after=after):
+        yield item["by_name_sk"], member_from_item(item)
+
+
 def list_deleted(hub_id: str, *, limit: int, cursor: str = "") -> tuple[list[Member], str | None]:
     """Return deleted members by name, and the cursor of the next page."""
     items, next_cursor = lists.page(TABLE, _deleted(hub_id), "by_name", limit=limit, cursor=cursor)

@@ -275,6 +275,12 @@ def all_persons(hub_id: str) -> Iterator[PersonRecord]:
             yield record_from_item(item)
 
 
+def persons_after(hub_id: str, after: str = "") -> Iterator[tuple[str, PersonRecord]]:
+    """Yield all persons by name, or those behind a place in the list, each with its own place (``lists.every``)."""
+    for item in lists.every(TABLE, hub_id, "by_name", after=after):
+        yield item["by_name_sk"], record_from_item(item)
+
+
 def list_persons(hub_id: str, *, limit: int, cursor: str = "") -> tuple[list[PersonRecord], str | None]:
     """Return persons by name, and the cursor of the next page."""
     items, next_cursor = lists.page(TABLE, hub_id, "by_name", limit=limit, cursor=cursor)

@@ -185,7 +185,7 @@ def _beyond(ctx: HubContext, key: str) -> dict[str, str] | None:
     if kind == "exports":
         export = exports.get(hub_id, identifier)
         is_attached = export and export.state is ExportState.DONE and export.delivery is Delivery.ATTACHMENT
-        if export and is_attached and export.email:
+        if export and is_attached and export.email and key == export.file_key:
             return {"what": "attachment", "file": "export", "id": identifier, "at": export.done_at}
     elif key.endswith("/report.csv"):
         plan = plans.get_plan(hub_id, identifier)

@@ -33,6 +33,7 @@ _ALLOWED = frozenset(
         "reason",
         "request_id",
         "rows",
+        "run",
         "source_id",
         "state",
         "status",
