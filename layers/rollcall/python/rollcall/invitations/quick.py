@@ -8,6 +8,7 @@ what it says of them is asked once and remembered. A property test holds the two
 from __future__ import annotations
 
 import re
+from binascii import a2b_hex
 from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, TypeVar
@@ -57,7 +58,7 @@ def quick_judge(  # noqa: C901 - a function for each check would cost more than 
     is_known = re.compile(r"(?!)").fullmatch
     asked_by: dict[tuple[str, ...], _Asked | None] = {}
     name_of = lru_cache(maxsize=_REMEMBERED)(_name_of)
-    make, hex_of = tuple.__new__, bytes.fromhex
+    make = tuple.__new__
 
     def judge(record: list[str]) -> InviteRow | None:  # noqa: C901, PLR0911 - as above
         if len(record) != width:
@@ -75,7 +76,7 @@ def quick_judge(  # noqa: C901 - a function for each check would cost more than 
                 is_known = re.compile(f"{PLAIN_LOCAL}@(?:{'|'.join(domains)})").fullmatch
         if ref:
             try:
-                if len(ref) != _REF or hex_of(ref).hex() != ref:
+                if len(ref) != _REF or a2b_hex(ref).hex() != ref:
                     return None
             except ValueError:
                 return None
