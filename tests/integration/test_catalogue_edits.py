@@ -11,11 +11,15 @@ import pytest
 from rollcall.hubs import context
 from rollcall.mapping.table import ANY, OptionTarget, Rule
 from rollcall.members import store as members
+from rollcall.plans.model import PlanState
+from rollcall.plans.store import get_plan
 from rollcall.runtime.ids import shard_of
 from rollcall.segments.model import Visibility
+from rollcall.segments.store import MAX_CHANGES
 from tests.integration.test_catalogue_change import _do_shard, joined, stored, work_off
 from tests.support.admin import Answer, call, claims_of
 from tests.support.faults import MODES, until_quiet
+from tests.support.plans import approve, drain
 from tests.support.world import RULES, World
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -155,3 +159,78 @@ def test_a_cosmetic_change_computes_nobody_anew(world: World) -> None:
     assert ask(world, "PUT", LOCATION, {"description": "where", "order": 7, "name": "Place"}).status == 200
     work_off()
     assert members.get_member(world.hub.hub_id, member_id) == before
+
+
+def _sentences(world: World, role: str = "viewer") -> list[tuple[str, str, list[str]]]:
+    items = ask(world, "GET", "/activity", role=role, query={"kind": "catalogue_changed"}).json["items"]
+    return [(one["actor"], one["cause"], one["new"]) for one in reversed(items)]
+
+
+def test_every_change_is_in_the_activity_with_who_made_it(world: World) -> None:
+    """One entry for each version, in the transaction of the change; what was refused or changed nothing leaves none."""
+    version = context.load(world.hub.hub_id).catalogue_version
+    made = ask(world, "POST", "/roles", {"label": "Guide"}).json["role_id"]
+    ask(world, "PUT", f"/roles/{made}", {"label": "Leader"})
+    ask(world, "PUT", LOCATION, {"description": "Where they work."})
+    ask(world, "POST", f"{LOCATION}/options", {"options": ["Oslo", "Rome", "oslo"]})
+    ask(world, "POST", f"{LOCATION}/options/toronto/merge-into/london")
+    ask(world, "POST", "/segments", {"name": "Team", "options": ["Red"]})
+    for method, path, body in (
+        ("POST", f"{LOCATION}/options/toronto/merge-into/london", None),
+        ("PUT", LOCATION, {"description": "Where they work."}),
+        ("POST", "/roles", {"label": "leader"}),
+        ("POST", f"{LOCATION}/options", {"options": ["Rome"]}),
+    ):
+        ask(world, method, path, body)
+    told = _sentences(world)
+    assert [sentences for _, _, sentences in told] == [
+        ["Made the role “Guide”."],
+        ["Renamed the role “Guide” to “Leader”."],
+        ["Changed the description of the segment “Location”."],
+        ["Added 2 options to “Location”: “Oslo”, “Rome”."],
+        ["Merged the option “Toronto” of “Location” into “London”."],
+        ["Made the segment “Team”, seen by everybody.", "Added an option to “Team”: “Red”."],
+    ]
+    assert {actor for actor, _, _ in told} == {"subject-of-ada"}
+    assert [cause for _, cause, _ in told] == [f"catalogue:{version + number}" for number in range(1, 7)]
+
+
+def test_what_a_published_table_makes_is_in_the_activity_with_its_plan(world: World) -> None:
+    """Whoever approved it stands behind the new option."""
+    rule = {"field": "Office", "value": "Oslo", "hub_type": "Segment", "hub_field": "Location", "hub_attribute": "Oslo"}
+    plan_id = ask(world, "POST", "/mapping/rules", {"rules": [rule]}).json["plan_id"]
+    drain(world)
+    plan = get_plan(world.hub.hub_id, plan_id)
+    assert plan is not None
+    approve(world, plan)
+    assert _sentences(world) == [("admin-2", f"plan:{plan_id}", ["Added an option to “Location”: “Oslo”."])]
+
+
+def test_activity_about_a_segment_is_read_by_those_who_may_see_it_then_and_now(world: World) -> None:
+    """A name of the time when it was hidden is not read once it is shown; nor is anything once it is hidden again."""
+    secret = ask(world, "POST", "/segments", {"name": "At risk", "visibility": "hidden"}).json["segment_id"]
+    shown = {"name": "Welcome call", "visibility": "public"}
+    for body in (shown, {"required": True}):
+        assert ask(world, "PUT", f"/segments/{secret}", body).status == 200
+    must = ["“Welcome call” must be filled in."]
+    assert [sentences for _, _, sentences in _sentences(world)] == [must]
+    everything = [sentences for _, _, sentences in _sentences(world, "admin")]
+    assert (len(everything), "Renamed the segment “At risk” to “Welcome call”." in everything[1]) == (3, True)
+    ask(world, "PUT", f"/segments/{secret}", {"visibility": "private"})
+    assert _sentences(world) == []
+    assert must in [sentences for _, _, sentences in _sentences(world, "mapper")]
+
+
+def test_as_many_new_segments_as_one_table_may_make_are_published_in_one_write(world: World) -> None:
+    """With the table and the entry of the activity they fill a transaction; one more is refused with what to do."""
+    rule = {"field": "Office", "hub_type": "Segment", "hub_attribute": "Yes"}
+    rules = [rule | {"value": f"Office {n}", "hub_field": f"Team {n}"} for n in range(MAX_CHANGES)]
+    refused = ask(world, "POST", "/mapping/rules", {"rules": rules})
+    assert [fault["code"] for fault in refused.json["faults"]] == ["too_many_new"]
+    plan_id = ask(world, "POST", "/mapping/rules", {"rules": rules[1:]}).json["plan_id"]
+    drain(world)
+    plan = get_plan(world.hub.hub_id, plan_id)
+    assert plan is not None
+    assert approve(world, plan).state is PlanState.APPLIED
+    ((_, _, sentences),) = _sentences(world)
+    assert len(sentences) == 2 * (MAX_CHANGES - 1)

@@ -17,11 +17,13 @@ from rollcall.invitations.model import InvitationStatus
 from rollcall.invitations.store import put_invitation
 from rollcall.mail.model import Kind, State
 from rollcall.people import store as people
+from rollcall.privacy.purge import run_erasure
 from rollcall.runtime import clients, dynamo
 from rollcall.sweeping.invitations import look_at_invitation
 from tests.support.admin import Answer, call, claims_of
 from tests.support.aws import back_to, snapshot
 from tests.support.outbox import DAY, Outbox, one_invitation
+from tests.support.world import everything
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,6 +107,37 @@ def test_doubt_is_settled_by_inviters_only(outbox: Outbox, role: str) -> None:
     in_doubt(outbox)
     assert about(outbox, "mark-sent", role=role).status == 403
     assert outbox.mail().state is State.UNKNOWN
+
+
+def decisions(outbox: Outbox, path: str = "/activity") -> list[tuple[str, str | None, str, str]]:
+    kinds = {"mail_told_sent", "invitation_resent", "suppression_lifted"}
+    items = [one for one in ask(outbox, "GET", path, role="viewer").json["items"] if one["kind"] in kinds]
+    return [(one["kind"], one["old"], one["new"], one["actor"]) for one in reversed(items)]
+
+
+def test_what_an_admin_decides_about_mails_is_in_the_activity(outbox: Outbox) -> None:
+    """Settled, sent again, freed: who did it, once each; of somebody erased nothing is left."""
+    in_doubt(outbox)
+    for verb in ("mark-sent", "mark-sent", "resend", "resend"):
+        about(outbox, verb)
+    outbox.at += DAY
+    outbox.send(2)
+    outbox.report("Bounce", bounce={"timestamp": "2026-10-05T08:00:09.000Z", "bounceType": "Permanent"})
+    for _ in range(2):
+        assert about(outbox, "lift-suppression").status == 200
+    expected = [
+        ("mail_told_sent", "unknown", "sent", "subject-of-ada"),
+        ("invitation_resent", None, "2", "subject-of-ada"),
+        ("suppression_lifted", "bounced", "lifted", "subject-of-ada"),
+    ]
+    assert decisions(outbox) == expected
+    member_id = outbox.world.enrol(roles=("mentee",))
+    assert decisions(outbox, f"/members/{member_id}/activity") == expected
+    erased = ask(outbox, "POST", f"/people/{outbox.world.person_id()}/erase", body={"reason": "They asked for it."})
+    assert decisions(outbox) == []
+    run_erasure(outbox.hub_id, erased.json["erasure_id"])
+    left = everything("ACTIVITY_TABLE")
+    assert [item for item in left if item["subject"] == outbox.invitation.address_id] == []
 
 
 def test_mail_that_waits_cannot_be_called_sent(outbox: Outbox) -> None:

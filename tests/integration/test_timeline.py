@@ -259,3 +259,34 @@ def test_timeline_joins_directory_edits_and_invitation_in_one_order(world: World
     assert _timeline(world, limit=2) == found
     seen_by_viewer = {entry["kind"] for entry in _timeline(world, role="viewer")}
     assert seen_by_viewer.isdisjoint({"person_attribute_changed", "profile_changed"})
+
+
+def test_activity_of_a_source_is_what_its_events_did(world: World) -> None:
+    """Neither what an admin did nor what another source said, in pages of any size, of the hub and of a member."""
+    claims = claims_of(f"{world.hub.hub_id}:admin")
+    with recording() as catch_up:
+        BASES["member"][0](world)
+        path = f"/hubs/{world.hub.hub_id}/members/{member_id(world)}"
+        assert call("PATCH", path, claims, {"profile": {"Hobby": "Chess"}}).status == 200
+        world.tell(world.event("later", 20_000, Kind.UPDATED, attributes={"Office": "Toronto"}))
+        catch_up()
+
+    def listed(path: str, **query: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        cursor = ""
+        while True:
+            page = call("GET", path, claims, query={**query, **({"cursor": cursor} if cursor else {})}).json
+            found += page["items"]
+            cursor = page["next_cursor"] or ""
+            if not cursor:
+                return found
+
+    for whole in (f"{path}/activity", f"/hubs/{world.hub.hub_id}/activity"):
+        every, theirs = listed(whole), listed(whole, source_id=SOURCE)
+        assert theirs == [
+            one for one in every if one["cause"].startswith("event:") or one["kind"].startswith("person_")
+        ]
+        assert {"admin"} <= {one["cause"] for one in every} - {one["cause"] for one in theirs}
+        assert listed(whole, source_id=SOURCE, limit="2") == theirs
+        assert "segments_changed" in {one["kind"] for one in theirs}
+        assert listed(whole, source_id="01ARZ3NDEKTSV4RRFFQ69G5FAV") == []

@@ -145,6 +145,9 @@ def furnish(world: World) -> dict[str, Any]:
     (stream,) = everything("MEMBERS_TABLE")
     before = {**stream, "shown": {**stream["shown"], "segments": {}, "profile": {}}}
     put_entries(record_change("later", before, stream))
+    for segment_id in ("risk", "languages"):
+        described = {"description": "Ask before you use it."}
+        assert ask(world, f"/segments/{segment_id}", "admin", "PUT", described).status == 200
     ids = {
         "hub_id": world.hub.hub_id,
         "source_id": SOURCE,

@@ -8,11 +8,12 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from rollcall.activity import store
 from rollcall.activity.model import Activity, Kind
+from rollcall.activity.origin import from_source
 from rollcall.activity.showing import ActivityShown, show_entries
 from rollcall.activity.timeline import timeline
 from rollcall.api import auth
 from rollcall.api.auth import needs
-from rollcall.api.paging import from_cursor, to_cursor
+from rollcall.api.paging import collect, from_cursor, to_cursor
 from rollcall.api.routing import make_router
 from rollcall.api.shapes import DEFAULT_LIMIT, Cursor, Limit, Listed
 from rollcall.hubs import context
@@ -22,11 +23,14 @@ from rollcall.runtime.errors import Fault, MalformedError
 from rollcall.runtime.times import from_text, to_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rollcall.hubs.context import HubContext
 
 router = make_router()
 
 OneKind = Annotated[Kind | None, Query(description="Only entries of this kind.")]
+OneSource = Annotated[str, Query(max_length=26, description="Only what came from this source.")]
 Since = Annotated[str, Query(max_length=40, description="RFC 3339; nothing older.")]
 
 
@@ -39,6 +43,7 @@ def member_activity(  # noqa: PLR0917 - query parameters, given by name
     cursor: Cursor = "",
     kind: OneKind = None,
     since: Since = "",
+    source_id: OneSource = "",
 ) -> Listed[ActivityShown]:
     """Return what changed of a member, what the directory said of them, and their invitation and mails, newest first.
 
@@ -46,26 +51,49 @@ def member_activity(  # noqa: PLR0917 - query parameters, given by name
     """
     ctx = context.load(hub_id)
     member = existing(ctx, member_id)
-    entries, following = timeline(
-        hub_id, member, limit=limit, cursor=from_cursor(cursor), kind=kind, since=_time(since)
-    )
-    return _page(ctx, entries, following)
+    at = _time(since)
+
+    def fetch(size: int, start: str) -> tuple[list[Activity], str | None]:
+        return timeline(hub_id, member, limit=size, cursor=start, kind=kind, since=at)
+
+    return _page(ctx, *_of_source(hub_id, source_id, fetch, limit, from_cursor(cursor)))
 
 
 @router.get("/hubs/<hub_id>/activity", summary="What changed in the hub", tags=["Activity"])
 @needs(Permission.VIEW)
-def hub_activity(
+def hub_activity(  # noqa: PLR0917 - query parameters, given by name
     hub_id: str,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = "",
     kind: OneKind = None,
     since: Since = "",
+    source_id: OneSource = "",
 ) -> Listed[ActivityShown]:
-    """Return what happened in the hub, newest first."""
-    entries, following = store.list_for_hub(
-        hub_id, limit=limit, cursor=from_cursor(cursor), kind=kind, since=_time(since)
-    )
-    return _page(context.load(hub_id), entries, following)
+    """Return what happened in the hub, newest first; what changed of roles and segments too, in plain sentences."""
+    at = _time(since)
+
+    def fetch(size: int, start: str) -> tuple[list[Activity], str | None]:
+        return store.list_for_hub(hub_id, limit=size, cursor=start, kind=kind, since=at)
+
+    return _page(context.load(hub_id), *_of_source(hub_id, source_id, fetch, limit, from_cursor(cursor)))
+
+
+def _of_source(
+    hub_id: str,
+    source_id: str,
+    fetch: Callable[[int, str], tuple[list[Activity], str | None]],
+    limit: int,
+    position: str,
+) -> tuple[list[Activity], str | None]:
+    """Return a page of what came from a source, or of everything if none is named."""
+    if not source_id:
+        return fetch(limit, position)
+
+    def theirs(size: int, start: str) -> tuple[list[Activity], str | None]:
+        entries, following = fetch(size, start)
+        return from_source(hub_id, source_id, entries), following
+
+    return collect(theirs, lambda _: True, limit=limit, position=position)
 
 
 def _page(ctx: HubContext, entries: list[Activity], following: str | None) -> Listed[ActivityShown]:

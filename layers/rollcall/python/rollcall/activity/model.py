@@ -1,4 +1,4 @@
-"""One entry of the activity: one field of one member or person that changed. Pure."""
+"""One entry of the activity: one field of one member or person that changed, or what an admin decided. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 Item = dict[str, Any]
-Value = str | list[str] | dict[str, Any] | None
+Value = str | list[str] | list[dict[str, Any]] | dict[str, Any] | None
 
 
 class Kind(StrEnum):
@@ -32,6 +32,10 @@ class Kind(StrEnum):
     MAIL_DELIVERED = "mail_delivered"
     MAIL_BOUNCED = "mail_bounced"
     MAIL_COMPLAINED = "mail_complained"
+    MAIL_TOLD_SENT = "mail_told_sent"
+    INVITATION_RESENT = "invitation_resent"
+    SUPPRESSION_LIFTED = "suppression_lifted"
+    CATALOGUE_CHANGED = "catalogue_changed"
     EVENT_WITHOUT_EFFECT = "event_without_effect"
     PERSON_CREATED = "person_created"
     PERSON_DELETED = "person_deleted"
@@ -48,25 +52,26 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """One changed field.
+    """One changed field, or one change of the catalogue.
 
     Attributes
     ----------
     activity_id
         32 hex characters from the change and the field: the same change read twice is the same entry.
     subject
-        Member id or person id.
+        Member id or person id; address id where an admin decided about a mail; ``catalogue``.
     field
         ``status``, ``status_reason``, ``roles``, ``kept_roles`` (the last ones, which sync would have taken), ``holds``
         (ids of the plans that hold a removal), ``segment:<segment id>``, ``profile:<name>``, ``email``, ``first_name``,
         ``last_name``; ``invitation``, ``mail`` and ``event`` in a member's timeline; of persons also other core fields,
         ``attribute:<name>``, ``group:<name>``, ``collision`` (an admin said that it stays); ``member`` or ``person``
-        for one that is new or erased.
+        for one that is new or erased; ``catalogue``.
     old, new
-        Ids of roles and options, else text; ``None`` where there was or is nothing.
+        Ids of roles and options, else text; ``None`` where there was or is nothing. Of the catalogue, ``new`` is a list
+        of sentences, each with what it takes to read it (``activity.catalogue``).
     cause
         ``event:<id>``, ``plan:<id>``, ``accept:<address id>``, ``admin``, ``mapping:<version>``,
-        ``settings:<version>``, ``erase:<id>``, ...
+        ``settings:<version>``, ``catalogue:<version>``, ``erase:<id>``, ...
     actor
         The admin's subject, ``directory`` or ``member``.
     at

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from rollcall.activity.catalogue import SUBJECT as CATALOGUE
 from rollcall.activity.model import Kind
-from rollcall.api.presence import gone_members, gone_persons
+from rollcall.activity.origin import is_person
+from rollcall.api.presence import gone_addresses, gone_members, gone_persons
 from rollcall.api.shapes import Shown
-from rollcall.exports.model import visible_segments
+from rollcall.exports.model import may_see, visible_segments
 from rollcall.hubs.model import Permission
+from rollcall.segments.model import Visibility
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -21,13 +25,20 @@ SEGMENT = "segment:"
 PUBLIC_FIELDS = ("status", "status_reason", "email", "first_name", "last_name")
 # The others are HRIS values: profile fields, attributes, groups, and core fields such as the end date.
 _SEEN_BY_ALL = frozenset(
-    {*PUBLIC_FIELDS, "roles", "kept_roles", "holds", "member", "person", "collision", "invitation", "mail", "event"}
+    {
+        *(*PUBLIC_FIELDS, "roles", "kept_roles", "holds", "member", "person", "collision"),
+        *("invitation", "mail", "event", CATALOGUE),
+    }
 )
+DECISIONS = frozenset({Kind.MAIL_TOLD_SENT, Kind.INVITATION_RESENT, Kind.SUPPRESSION_LIFTED})
 _DELETIONS = frozenset({Kind.MEMBER_DELETED, Kind.PERSON_DELETED, Kind.PERSON_ERASED})
 
 
 class ActivityShown(Shown):
-    """One changed field: from what to what, when, by whom or by which event."""
+    """One changed field: from what to what, when, by whom or by which event.
+
+    Of the catalogue (kind `catalogue_changed`) `new` is a list of sentences.
+    """
 
     activity_id: str
     subject: str
@@ -48,15 +59,16 @@ def show_entries(
     Of deleted people there is only that they were deleted.
     """
     listed = list(entries)
-    gone = gone_persons(ctx, [entry.subject for entry in listed if _is_person(entry)])
-    gone |= gone_members(ctx, [entry.subject for entry in listed if not _is_person(entry)])
+    gone = gone_persons(ctx, [entry.subject for entry in listed if is_person(entry)])
+    gone |= gone_addresses(ctx, [entry.subject for entry in listed if entry.kind in DECISIONS])
+    gone |= gone_members(ctx, [entry.subject for entry in listed if _is_member(entry)])
     kept = [entry for entry in listed if entry.subject not in gone or entry.kind in _DELETIONS]
     shown = [show_activity(entry, ctx.catalogue, permissions) for entry in kept]
     return [entry for entry in shown if entry is not None]
 
 
-def _is_person(entry: Activity) -> bool:
-    return entry.kind.startswith("person_")
+def _is_member(entry: Activity) -> bool:
+    return not is_person(entry) and entry.kind not in DECISIONS and entry.kind is not Kind.CATALOGUE_CHANGED
 
 
 def show_activity(entry: Activity, catalogue: Catalogue, permissions: Collection[Permission]) -> ActivityShown | None:
@@ -75,6 +87,10 @@ def show_activity(entry: Activity, catalogue: Catalogue, permissions: Collection
     elif field in ("roles", "kept_roles"):
         labels = {role.role_id: role.label for role in catalogue.roles}
         old, new = _named(old, labels), _named(new, labels)
+    elif field == CATALOGUE:
+        new = _readable(new, catalogue, permissions)
+        if not new:
+            return None
     elif isinstance(new, dict):
         new = _show_new(new, catalogue, permissions)
     return ActivityShown(
@@ -88,6 +104,19 @@ def show_activity(entry: Activity, catalogue: Catalogue, permissions: Collection
         actor=entry.actor,
         at=entry.at,
     )
+
+
+def _readable(told: Any, catalogue: Catalogue, permissions: Collection[Permission]) -> list[str]:  # noqa: ANN401 - stored
+    """Return the sentences about what somebody may see now and could see when it was changed, archived or not."""
+    found: list[str] = []
+    for one in told:
+        if "segment" in one:
+            segment = catalogue.segments_by_id.get(one["segment"])
+            then = segment and replace(segment, visibility=Visibility(one["visibility"]))
+            if not segment or not then or not (may_see(segment, permissions) and may_see(then, permissions)):
+                continue
+        found += [one["text"]] if one["text"] else []
+    return found
 
 
 def _show_new(new: dict[str, Any], catalogue: Catalogue, permissions: Collection[Permission]) -> dict[str, Any]:

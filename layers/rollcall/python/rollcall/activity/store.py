@@ -29,7 +29,12 @@ def put_entries(entries: Iterable[Activity]) -> None:
         If AWS could not be reached; some may have been stored.
     """
     for entry in entries:
-        dynamo.write([dynamo.put_action(TABLE, _item(entry))])
+        dynamo.write([put_action(entry)])
+
+
+def put_action(entry: Activity) -> dynamo.Action:
+    """Return the put of an entry, for the transaction of the change that it tells of."""
+    return dynamo.put_action(TABLE, _item(entry))
 
 
 def _item(entry: Activity) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import heapq
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from rollcall.people.model import LoggedEvent
 
 _ANSWERS = (InvitationStatus.ACCEPTED, InvitationStatus.DECLINED)
+# Three mails in all, each of which may be in doubt or bounce once: more than there can be.
+MOST_DECISIONS = 20
 _ON_THE_WAY = (MailState.PENDING, MailState.SENDING)
 
 
@@ -58,6 +61,7 @@ def timeline(
     found = invitations.get_invitations(hub_id, sorted(addresses)).values()
     invited = [entry for one in found for entry in of_invitation(hub_id, member.member_id, one)]
     invited += [entry for one in found for entry in _of_mails(hub_id, member.member_id, one)]
+    invited += [entry for one in found for entry in _decided(hub_id, member.member_id, one)]
     later = sorted((entry for entry in invited if not cursor or order(entry) < cursor), key=order, reverse=True)
     merged = heapq.merge(*(entries for entries, _ in pages), later, key=order, reverse=True)
     # A page that is shorter than asked for and not the last: beyond its end there is what was not read.
@@ -136,6 +140,14 @@ def _of_mails(hub_id: str, member_id: str, invitation: Invitation) -> Iterator[A
     for mail in outbox.get_many(hub_id, ids):
         if mail.state not in _ON_THE_WAY:
             yield of_mail(member_id, mail, cause)
+
+
+def _decided(hub_id: str, member_id: str, invitation: Invitation) -> Iterator[Activity]:
+    """Yield what admins decided about the mails of an invitation since it was made."""
+    entries, _ = store.list_for(hub_id, invitation.address_id, limit=MOST_DECISIONS)
+    for entry in entries:
+        if entry.at >= invitation.created_at:
+            yield dataclasses.replace(entry, subject=member_id)
 
 
 def of_mail(member_id: str, mail: Mail, cause: str) -> Activity:

@@ -6,6 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from rollcall.activity import store as activity
+from rollcall.activity.model import Activity
+from rollcall.activity.model import Kind as ActivityKind
 from rollcall.hubs.store import get_hub
 from rollcall.invitations import store
 from rollcall.invitations.model import MAX_MAILS, Invitation, InvitationStatus
@@ -15,6 +18,7 @@ from rollcall.mail.model import SETTLED, Kind, Mail, State
 from rollcall.people import store as people
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import RefusedError
+from rollcall.runtime.ids import digest
 from rollcall.runtime.observability import log
 from rollcall.runtime.times import from_text, to_text
 
@@ -27,8 +31,13 @@ _LATER = timedelta(days=1)
 _ON_THEIR_WAY = frozenset({State.PENDING, State.SENDING})
 
 
-def mail_again(hub_id: str, invitation: Invitation, at: datetime) -> tuple[Invitation, str]:
+def mail_again(hub_id: str, invitation: Invitation, at: datetime, by: str = "") -> tuple[Invitation, str]:
     """Put one more mail of an open invitation into the outbox, three in all, unless one is still on its way.
+
+    Parameters
+    ----------
+    by
+        The admin who asks for it; empty for a reminder that goes by itself.
 
     Returns
     -------
@@ -71,7 +80,12 @@ def mail_again(hub_id: str, invitation: Invitation, at: datetime) -> tuple[Invit
         address_id=invitation.address_id,
         invitation_epoch=invitation.epoch,
     )
-    dynamo.write([store.put_invitation(hub_id, again), outbox.put_action(mail)])
+    actions = [store.put_invitation(hub_id, again), outbox.put_action(mail)]
+    if by:
+        number = str(again.mails)
+        kind = ActivityKind.INVITATION_RESENT
+        actions.append(decision_action(hub_id, invitation, kind, old=None, new=number, by=by, at=at))
+    dynamo.write(actions)
     return replace(again, rev=again.rev + 1), mail.mail_id
 
 
@@ -95,9 +109,32 @@ def told_sent(hub_id: str, invitation: Invitation, by: str, at: datetime) -> Inv
     if invitation.status is InvitationStatus.QUEUED:
         known = replace(invitation, status=InvitationStatus.SENT, sent_at=to_text(at))
         known = replace(known, remind_at=next_reminder(known, get_hub(hub_id).invite_reminder_days))
-    dynamo.write([store.put_invitation(hub_id, known), outbox.told_sent_action(mail, by, at)])
+    kind = ActivityKind.MAIL_TOLD_SENT
+    decided = decision_action(hub_id, invitation, kind, old="unknown", new="sent", by=by, at=at)
+    dynamo.write([store.put_invitation(hub_id, known), outbox.told_sent_action(mail, by, at), decided])
     log.info("mail_told_sent", hub_id=hub_id, mail_id=mail.mail_id, by=by)
     return replace(known, rev=known.rev + 1)
+
+
+def decision_action(
+    hub_id: str, invitation: Invitation, kind: ActivityKind, *, old: str | None, new: str, by: str, at: datetime
+) -> dynamo.Action:
+    """Return the write of what an admin decided about the mails of an invitation, for the transaction that does it."""
+    when = to_text(at)
+    return activity.put_action(
+        Activity(
+            hub_id=hub_id,
+            subject=invitation.address_id,
+            activity_id=digest(str(kind), invitation.address_id, when),
+            kind=kind,
+            field="mail",
+            old=old,
+            new=new,
+            cause="admin",
+            actor=by,
+            at=when,
+        )
+    )
 
 
 def check_open(invitation: Invitation, at: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
+from rollcall.activity.model import Kind as ActivityKind
 from rollcall.api import auth, etags
 from rollcall.api.auth import needs
 from rollcall.api.paging import collect, from_cursor, to_cursor
@@ -18,7 +19,7 @@ from rollcall.exports.model import visible_segments
 from rollcall.hubs import context
 from rollcall.hubs.model import Permission
 from rollcall.invitations import store
-from rollcall.invitations.again import check_open, mail_again, told_sent
+from rollcall.invitations.again import check_open, decision_action, mail_again, told_sent
 from rollcall.invitations.model import Invitation, InvitationStatus
 from rollcall.mail import store as outbox
 from rollcall.mail.model import State as MailState  # noqa: TC001 - pydantic reads it
@@ -100,11 +101,11 @@ def list_invitations(
 @needs(Permission.INVITE)
 def resend_invitation(hub_id: str, invitation_id: str) -> Response[InvitationShown]:
     """Mail an open invitation again, three mails in all. While one is still on its way no other is made."""
-    permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
+    caller = auth.caller(router.current_event.raw_event)
 
     def change() -> tuple[Invitation, str]:
         try:
-            return mail_again(hub_id, _existing(hub_id, invitation_id), now())
+            return mail_again(hub_id, _existing(hub_id, invitation_id), now(), caller.subject)
         except dynamo.ConditionFailedError as exc:
             raise ConflictError from exc
 
@@ -113,7 +114,7 @@ def resend_invitation(hub_id: str, invitation_id: str) -> Response[InvitationSho
         queues.send(QUEUE, {"hub_id": hub_id, "mail_id": mail_id})
     except TransientError as exc:
         log.warning("wake_failed", **describe(exc), hub_id=hub_id, mail_id=mail_id)
-    body = _show(context.load(hub_id), invitation, permissions, to_text(now()))
+    body = _show(context.load(hub_id), invitation, caller.permissions(hub_id), to_text(now()))
     headers: dict[str, str | list[str]] = {"Location": f"/hubs/{hub_id}/invitations"}
     return Response(status_code=202, content_type=JSON, body=body, headers=headers)
 
@@ -160,8 +161,11 @@ def lift_suppression(hub_id: str, invitation_id: str) -> InvitationShown:
         forget_suppressed([invitation.email])
         if address.suppressed is None:
             return
+        kind, freed = ActivityKind.SUPPRESSION_LIFTED, replace(address, suppressed=None)
+        old, by = address.suppressed, caller.subject
+        decided = decision_action(hub_id, invitation, kind, old=old, new="lifted", by=by, at=now())
         try:
-            dynamo.write([people.put_address(hub_id, replace(address, suppressed=None))])
+            dynamo.write([people.put_address(hub_id, freed), decided])
         except dynamo.ConditionFailedError as exc:
             raise ConflictError from exc
 

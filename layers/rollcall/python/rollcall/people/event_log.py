@@ -133,6 +133,12 @@ def get_event(hub_id: str, event_id: str) -> LoggedEvent | None:
     return from_item(item) if item else None
 
 
+def sources_of(hub_id: str, event_ids: Iterable[str]) -> dict[str, str]:
+    """Return the source of each of the events, by the event's id; those not in the log are left out."""
+    found = dynamo.get_many(TABLE, [(pk(hub_id, event_id), "-") for event_id in event_ids])
+    return {item["event_id"]: item["source_id"] for item in found.values()}
+
+
 def from_item(item: dict[str, Any]) -> LoggedEvent:
     """Read an event of the log from its item."""
     return LoggedEvent(

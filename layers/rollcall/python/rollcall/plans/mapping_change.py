@@ -12,6 +12,8 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO
 
+from rollcall.activity import store as activity
+from rollcall.activity.catalogue import record_catalogue
 from rollcall.exports.model import visible_segments
 from rollcall.hubs import context
 from rollcall.hubs.model import Permission
@@ -281,6 +283,17 @@ def begin(ctx: HubContext, plan: Plan) -> None:
         actions = mapping.publish_actions(hub_id, version)
         if extension.roles or extension.segments:
             actions += segments.catalogue_actions(hub_id, ctx.catalogue_version, extension.roles, extension.segments)
+            entry = record_catalogue(
+                hub_id,
+                ctx.catalogue_version + 1,
+                ctx.catalogue,
+                extension.roles,
+                extension.segments,
+                actor=plan.approved_by,
+                cause=f"plan:{plan.plan_id}",
+                at=version.published_at,
+            )
+            actions.append(activity.put_action(entry))
         try:
             dynamo.write(actions)
         except dynamo.ConditionFailedError:

@@ -29,7 +29,7 @@ def data_of(ctx: HubContext, record: PersonRecord) -> dict[str, Any]:
 
     Keys: ``persons`` (every value with the stamp of the event that set it), ``members``, ``invitations``, ``left_out``
     (an admin took them out of an invite file), ``mails`` (kind, state, times), ``events``, ``activity``; of the last
-    two the newest ``MOST`` of each person or member.
+    two the newest ``MOST`` of each person, member or address.
     """
     hub_id = ctx.hub.hub_id
     known = look(hub_id, ctx.key, Subject({record.person_id: record.person.source_id}))
@@ -38,7 +38,7 @@ def data_of(ctx: HubContext, record: PersonRecord) -> dict[str, Any]:
     for person_id in sorted(known.subject.persons):
         page = dynamo.query(event_log.TABLE, f"{hub_id}#{person_id}", index="by_person", forward=False, limit=MOST)
         events += [_event(item) for item in page.items]
-    for subject in sorted({*known.subject.persons, *known.subject.members}):
+    for subject in sorted({*known.subject.persons, *known.subject.members, *known.subject.addresses}):
         found, _ = activity.list_for(hub_id, subject, limit=MOST)
         entries += [entry.to_item() for entry in found]
     return {

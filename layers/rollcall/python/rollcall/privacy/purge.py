@@ -127,7 +127,7 @@ def _events(ctx: HubContext, erasure: Erasure) -> Iterator[str]:
 
 
 def _activity(ctx: HubContext, erasure: Erasure) -> Iterator[str]:
-    for subject in sorted({*erasure.subject.persons, *erasure.subject.members}):
+    for subject in sorted({*erasure.subject.persons, *erasure.subject.members, *erasure.subject.addresses}):
         items = dynamo.query_all(activity.TABLE, activity.pk(ctx.hub.hub_id, subject))
         said = ((item["pk"], item["sk"]) for item in items if item["kind"] != str(ActivityKind.PERSON_ERASED))
         _take(

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 from aws_lambda_powertools.event_handler import Response
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
+from rollcall.activity import store as activity
+from rollcall.activity.catalogue import record_catalogue
 from rollcall.api import auth, etags
 from rollcall.api.auth import needs
 from rollcall.api.problems import ContentTypeError, from_validation
@@ -20,7 +22,7 @@ from rollcall.hubs.model import Permission
 from rollcall.plans import catalogue_change
 from rollcall.runtime.errors import Fault, ForbiddenError, MalformedError, NotFoundError, RefusedError
 from rollcall.runtime.ids import new_id
-from rollcall.runtime.times import now
+from rollcall.runtime.times import now, to_text
 from rollcall.segments import changes
 from rollcall.segments.model import RESERVED_SENTENCE, Role, Segment, Visibility, is_reserved
 from rollcall.segments.options import MAX_LABEL, Added, add_options, clean_label, read_pasted
@@ -195,7 +197,7 @@ def create_role(hub_id: str, body: NewRole) -> Response[RoleShown]:
             detail = f"A hub has at most {MAX_ROLES} roles."
             raise RefusedError(detail, code="too_many_roles")
         role = Role(role_id, body.label, order=_next_order(ctx.catalogue.roles), description=body.description)
-        _change_and_recompute(ctx, admin, role=role)
+        _change(ctx, admin, role=role, recompute=True)
         return ctx, role
 
     ctx, role = etags.retry(change)
@@ -245,10 +247,7 @@ def _change_role(hub_id: str, role_id: str, body: RoleChange) -> Response[RoleSh
         )
         if role == held:
             return role, ctx.catalogue_version
-        if (role.label, role.archived) == (held.label, held.archived):
-            change_catalogue(hub_id, ctx.catalogue_version, [role], [])
-        else:
-            _change_and_recompute(ctx, admin, role=role)
+        _change(ctx, admin, role=role, recompute=(role.label, role.archived) != (held.label, held.archived))
         return role, ctx.catalogue_version + 1
 
     role, version = etags.retry(change)
@@ -273,6 +272,7 @@ def create_segment(hub_id: str, body: NewSegment) -> Response[SegmentShown]:
         raise MalformedError([Fault("body.name", "reserved_name", RESERVED_SENTENCE)])
     options = _checked(add_options((), body.options, new_id)).options
     segment_id = new_id()
+    admin = auth.caller(router.current_event.raw_event)
 
     def change() -> tuple[HubContext, Segment]:
         ctx = context.load(hub_id)
@@ -292,7 +292,7 @@ def create_segment(hub_id: str, body: NewSegment) -> Response[SegmentShown]:
             options=options,
             order=_next_order(ctx.catalogue.segments),
         )
-        change_catalogue(hub_id, ctx.catalogue_version, [], [segment])
+        _change(ctx, admin, segment=segment, recompute=False)
         return ctx, segment
 
     ctx, segment = etags.retry(change)
@@ -383,10 +383,8 @@ def _change_segment(
         if changes.is_more_visible(held, segment) and Permission.APPROVE not in permissions:
             detail = "More people would see this of members: that takes an admin who may approve."
             raise ForbiddenError(detail)
-        if (segment.options, segment.multi, segment.archived) == (held.options, held.multi, held.archived):
-            change_catalogue(hub_id, ctx.catalogue_version, [], [segment])
-        else:
-            _change_and_recompute(ctx, admin, segment=segment)
+        is_same = (segment.options, segment.multi, segment.archived) == (held.options, held.multi, held.archived)
+        _change(ctx, admin, segment=segment, recompute=not is_same)
         return segment, ctx.catalogue_version + 1
 
     segment, version = etags.retry(change)
@@ -428,7 +426,7 @@ def create_options(hub_id: str, segment_id: str) -> AddedShown:
             raise NotFoundError
         result = _checked(add_options(segment.options, given, new_id))
         if result.added:
-            _change_and_recompute(ctx, admin, segment=replace(segment, options=result.options))
+            _change(ctx, admin, segment=replace(segment, options=result.options), recompute=True)
         return result
 
     result = etags.retry(change)
@@ -439,15 +437,28 @@ def create_options(hub_id: str, segment_id: str) -> AddedShown:
     )
 
 
-def _change_and_recompute(
-    ctx: HubContext, admin: Admin, *, role: Role | None = None, segment: Segment | None = None
+def _change(
+    ctx: HubContext, admin: Admin, *, recompute: bool, role: Role | None = None, segment: Segment | None = None
 ) -> None:
-    """Store a role or a segment that rules may give already, and have every member computed anew."""
-    hub_id, version = ctx.hub.hub_id, ctx.catalogue_version + 1
-    work = catalogue_change.work_action(hub_id, version, admin.subject, now())
+    """Store a role or a segment and who changed it; what rules may give already has every member computed anew."""
+    hub_id, version, at = ctx.hub.hub_id, ctx.catalogue_version + 1, now()
     roles, segments = [role] if role else [], [segment] if segment else []
-    change_catalogue(hub_id, ctx.catalogue_version, roles, segments, [work])
-    catalogue_change.announce(hub_id, version)
+    entry = record_catalogue(
+        hub_id,
+        version,
+        ctx.catalogue,
+        roles,
+        segments,
+        actor=admin.subject,
+        cause=f"catalogue:{version}",
+        at=to_text(at),
+    )
+    together = [activity.put_action(entry)]
+    if recompute:
+        together.append(catalogue_change.work_action(hub_id, version, admin.subject, at))
+    change_catalogue(hub_id, ctx.catalogue_version, roles, segments, together)
+    if recompute:
+        catalogue_change.announce(hub_id, version)
 
 
 def _given_options() -> list[str]:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TABLE = "HUBS_TABLE"
-MAX_CHANGES = 99
+# A transaction takes 100 writes: the version, an entry of the activity and the two of a published table are others.
+MAX_CHANGES = 97
 MAX_BYTES = 300_000
 # A transaction takes 4 MB, together with what else is in it.
 MAX_CHANGE_BYTES = 3_500_000
