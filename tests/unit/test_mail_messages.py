@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 import unicodedata
 from email import message_from_string
@@ -90,6 +91,14 @@ def test_urgent_texts_exist_in_every_language(kind: Kind, language: str) -> None
     more = {"stop"} if kind is Kind.REMINDER else set()
     wanted = {"subject", "body", "button", "after", "footer"} | more
     assert set(tomllib.loads(file.read_text("utf-8"))[kind]) == wanted
+
+
+def test_french_marks_never_begin_a_line() -> None:
+    """The space before them does not break, in mails and on pages: a lone question mark on a line looks like a fault."""
+    for folder in ("mail", "invitations"):
+        file = Path(messages.__file__).parents[1] / folder / "templates" / "fr.toml"
+        texts = str(tomllib.loads(file.read_text("utf-8")))
+        assert re.findall(r"\w* [:;?!»]", texts) == []
 
 
 def test_arabic_invitation_runs_from_right_to_left() -> None:
