@@ -94,7 +94,7 @@ def test_urgent_texts_exist_in_every_language(kind: Kind, language: str) -> None
 
 
 def test_french_marks_never_begin_a_line() -> None:
-    """The space before them does not break, in mails and on pages: a lone question mark on a line looks like a fault."""
+    """The space before them does not break, in mails and on pages: one alone on a line looks like a fault."""
     for folder in ("mail", "invitations"):
         file = Path(messages.__file__).parents[1] / folder / "templates" / "fr.toml"
         texts = str(tomllib.loads(file.read_text("utf-8")))
