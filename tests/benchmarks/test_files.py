@@ -34,6 +34,7 @@ from rollcall.people.model import Address, Holder, PersonRecord
 from rollcall.privacy.hashing import derive
 from rollcall.runtime.ids import new_id
 from rollcall.segments.model import Catalogue
+from tests.benchmarks import export_people
 from tests.benchmarks.measure import FAR_OFF, compare, keep, size, tell
 from tests.support.invite_files import invite_lines
 from tests.support.world import ROLES, RULES, SEGMENTS, SOURCE, World
@@ -69,7 +70,7 @@ def test_reading_and_validating_an_invite_file_against_the_bare_csv_reader() -> 
 def test_planning_an_invite_file_takes_the_memory_of_a_small_one() -> None:
     """A file through the whole of planning, look-ups faked: its peak lies within 32 MiB of that of 10,000 rows."""
     rows = size(full=1_000_000, short=4_000)
-    few, many = _planned(size(full=FEW, short=1_000)), _planned(rows)
+    few, many = _measured("plan_invites", size(full=FEW, short=1_000)), _measured("plan_invites", rows)
     assert many["counts"] == {"invite": rows}
     more = many["peak_mib"] - few["peak_mib"]
     tell(
@@ -119,6 +120,43 @@ def test_rendering_an_export_against_the_bare_csv_writer() -> None:
         compare(f"render {count:,} people of an invite export", ours, floor, bound=12)
 
 
+def test_exporting_people_against_reading_them_and_the_bare_csv_writer() -> None:
+    """Columns found, people read, looked up, projected and written as lines: twice one reading and ``csv.writer``."""
+    count = size(full=20_000, short=400)  # what a person costs does not hang on how many there are
+    hub = export_people.Hub(count)
+    with export_people.served(hub):
+        parts: list[bytes] = []
+        few = export_people.Hub(min(count, FEW))
+        with export_people.served(few):
+            assert export_people.export(few, parts.append) == few.count
+        written = list(csv.reader(io.StringIO(b"".join(parts).decode("utf-8-sig"), newline="")))[1:]
+        assert {row[0] for row in written} == {f"person{number:08d}@example.com" for number in range(few.count)}
+
+    def ours() -> None:
+        with export_people.served(hub):
+            assert export_people.export(hub, len) == count
+
+    def floor() -> None:
+        with export_people.served(hub):
+            assert export_people.floor(hub, written) == count
+
+    compare(f"export {count:,} people", ours, floor, bound=2)
+
+
+def test_exporting_people_takes_the_memory_of_few() -> None:
+    """The peak lies within 32 MiB of that of 10,000 people, whatever a hub has."""
+    count = size(full=1_000_000, short=800)
+    few, many = _measured("export_people", size(full=FEW, short=400)), _measured("export_people", count)
+    assert many["rows"] == count
+    more = many["peak_mib"] - few["peak_mib"]
+    tell(
+        f"export {count:,} people: {many['cpu_seconds']} s of CPU, {many['parts']:,} parts of {many['written_mib']} "
+        f"MiB; peak {many['peak_mib']} MiB, {more:.1f} more than {few['rows']:,} people"
+    )
+    keep(f"export {count:,} people", cpu_ms=many["cpu_seconds"] * 1000, peak_mib=many["peak_mib"], more_mib=more)
+    assert more <= MIB_MORE * FAR_OFF
+
+
 def _record(hub: World, key: HubKey, cells: list[str]) -> PersonRecord:
     email, first_name, last_name, role, office, languages, locale, person_id, *_, department, job = cells
     event = hub.event(
@@ -138,8 +176,8 @@ def _record(hub: World, key: HubKey, cells: list[str]) -> PersonRecord:
     return PersonRecord(person_id, lift(event), address_id=key.address_id(email))
 
 
-def _planned(rows: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.benchmarks.plan_invites", str(rows)]
+def _measured(module: str, count: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", f"tests.benchmarks.{module}", str(count)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     said = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
     found: dict[str, Any] = json.loads(said.splitlines()[-1])

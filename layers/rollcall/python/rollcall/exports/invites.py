@@ -65,10 +65,7 @@ def attribute_names(hub_id: str, permissions: Collection[Permission], limit: int
     """
     if Permission.VIEW_PRIVATE not in permissions:
         return ()
-    seen: set[str] = set()
-    for _, record in people.persons_after(hub_id):
-        seen |= record.person.values().keys()
-    return tuple(sorted(seen)[:limit])
+    return tuple(sorted(people.all_attribute_names(hub_id, with_groups=True))[:limit])
 
 
 def segments_of(ctx: HubContext, permissions: Collection[Permission]) -> list[Segment]:

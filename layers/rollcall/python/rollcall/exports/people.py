@@ -31,10 +31,7 @@ def attribute_names(hub_id: str, source_id: str, permissions: Collection[Permiss
     """
     if Permission.VIEW_PRIVATE not in permissions:
         return ()
-    seen: set[str] = set()
-    for _, record in people.persons_after(hub_id):
-        if record.person.source_id == source_id:
-            seen |= {name for name, cell in record.person.attributes.items() if cell.value}
+    seen = people.all_attribute_names(hub_id, source_id)
     if len(seen) > MAX_COLUMNS - len(COLUMNS):
         raise TooManyColumnsError
     return tuple(sorted(seen))

@@ -268,6 +268,19 @@ def person_from_item(item: Item) -> Person:
     )
 
 
+def attribute_names(item: Item, *, with_groups: bool = False) -> set[str]:
+    """Return which HRIS attributes of a stored person have a value, without reading the rest of it.
+
+    Parameters
+    ----------
+    with_groups
+        As ``Person.values`` has them: with ``group`` for somebody who is in any.
+    """
+    found = {name for name, (value, *_) in item.get("a", {}).items() if value}
+    is_in_any = with_groups and any(value for value, *_ in item.get("g", {}).values())
+    return {*found, "group"} if is_in_any else found
+
+
 _REGISTERS = ("floor", "activated", "deactivated", "on_leave", "left", "deleted", "restored")
 
 

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from rollcall.people.events import Stamp
 from rollcall.people.merge import DirectoryStatus
-from rollcall.people.model import Address, Barred, Holder, PersonRecord, Waiting, person_from_item, person_to_item
+from rollcall.people.model import (
+    Address,
+    Barred,
+    Holder,
+    PersonRecord,
+    Waiting,
+    attribute_names,
+    person_from_item,
+    person_to_item,
+)
 from rollcall.runtime import dynamo, lists
 from rollcall.runtime.ids import SHARDS, shard_of
 from rollcall.runtime.sizes import checked
@@ -279,6 +288,15 @@ def persons_after(hub_id: str, after: str = "") -> Iterator[tuple[str, PersonRec
     """Yield all persons by name, or those behind a place in the list, each with its own place (``lists.every``)."""
     for item in lists.every(TABLE, hub_id, "by_name", after=after):
         yield item["by_name_sk"], record_from_item(item)
+
+
+def all_attribute_names(hub_id: str, source_id: str = "", *, with_groups: bool = False) -> set[str]:
+    """Return which HRIS attributes anybody in the hub has, or anybody of one source; memory holds names only."""
+    found: set[str] = set()
+    for item in lists.every(TABLE, hub_id, "by_name"):
+        if not source_id or item["source_id"] == source_id:
+            found |= attribute_names(item, with_groups=with_groups)
+    return found
 
 
 def list_persons(hub_id: str, *, limit: int, cursor: str = "") -> tuple[list[PersonRecord], str | None]:

@@ -102,17 +102,17 @@ def to_value(value: Plain) -> dict[str, Any]:
 def from_value(value: Mapping[str, Any]) -> Plain:
     """Turn DynamoDB's form into a plain value."""
     ((kind, inner),) = value.items()
-    match kind:
-        case "NULL":
-            return None
-        case "N":
-            return float(inner) if "." in inner or "e" in inner.lower() else int(inner)
-        case "M":
-            return {key: from_value(item) for key, item in inner.items()}
-        case "L":
-            return [from_value(item) for item in inner]
+    match kind:  # what is most often comes first
         case "S" | "BOOL":
             return inner
+        case "L":
+            return [item["S"] if "S" in item else from_value(item) for item in inner]
+        case "M":
+            return from_item(inner)
+        case "N":
+            return float(inner) if "." in inner or "e" in inner.lower() else int(inner)
+        case "NULL":
+            return None
         case _:
             msg = f"the type {kind} is not one that we store"
             raise TypeError(msg)
@@ -125,7 +125,7 @@ def to_item(plain: Item) -> dict[str, Any]:
 
 def from_item(item: Mapping[str, Any]) -> Item:
     """Turn an item in DynamoDB's form into a plain one."""
-    return {key: from_value(value) for key, value in item.items()}
+    return {key: value["S"] if "S" in value else from_value(value) for key, value in item.items()}
 
 
 def _expressions(values: Mapping[str, Plain] | None, *expressions: str) -> dict[str, Any]:
