@@ -30,7 +30,9 @@ from moto.core.models import botocore_stubber
 
 from rollcall.invitations.model import InvitationStatus
 from rollcall.people.events import Kind
+from rollcall.runtime import clients
 from rollcall.runtime.ids import new_id
+from rollcall.runtime.settings import env
 from tests.support.admin import claims_of
 from tests.support.aws import REGION, stack
 from tests.support.outbox import one_invitation
@@ -147,7 +149,8 @@ def first_events() -> dict[str, Callable[[], Any]]:
                 asked["Item"]["pk"] = {"S": f"{asked['Item']['pk']['S']}#{new_id()}"}
         return {"calls": new}
 
-    image = {"pk": {"S": f"{hub_id}#P#{world.person_id()}"}, "sk": {"S": "-"}}
+    at = {"pk": {"S": f"{hub_id}#P#{world.person_id()}"}, "sk": {"S": "-"}}
+    image = clients.dynamodb().get_item(TableName=env("PEOPLE_TABLE"), Key=at)["Item"]
     key = {"bucket": {"name": "test-files"}, "object": {"key": f"uploads/{hub_id}/invites/{new_id()}/a.csv"}}
     ses = json.loads((Path(__file__).parents[2] / "events/ses/delivery-confirmed.json").read_text())
     return {
