@@ -16,6 +16,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+import pytest
+
 from rollcall.exports import invites
 from rollcall.exports.model import Export, Kind
 from rollcall.files.cells import csv_lines
@@ -143,6 +145,7 @@ def test_exporting_people_against_reading_them_and_the_bare_csv_writer() -> None
     compare(f"export {count:,} people", ours, floor, bound=2)
 
 
+@pytest.mark.long
 def test_exporting_people_takes_the_memory_of_few() -> None:
     """The peak lies within 32 MiB of that of 10,000 people, whatever a hub has."""
     count = size(full=1_000_000, short=800)
