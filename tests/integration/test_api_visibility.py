@@ -201,7 +201,7 @@ def test_viewer_sees_name_and_address_of_a_person_and_no_other_field(world: Worl
     event = world.event("added", 0, Kind.ADDED, fields=FIELDS | {"end_date": "2026-12-31"})
     world.tell(event)
     (item,) = [item for item in everything("PEOPLE_TABLE") if "#P#" in item["pk"]]
-    earlier = {**item, "f": {**item["f"], "end_date": ["2026-06-30", "", ""]}}
+    earlier = {**item, "f": {**item["f"], "end_date": ["2026-06-30", 0]}}
     put_entries(record_change("change", earlier, item))
     for path in (f"/events/{event.event_id}", "/activity"):
         assert "2026-12-31" in ask(world, path, "approver").text

@@ -136,7 +136,7 @@ def test_data_of_a_person_holds_everything_with_stamps(world: World, maya: str) 
     """Person with stamps, member, events; of an erased one there is nothing."""
     person_id = world.person_id()
     data = ask(world, "GET", f"/people/{person_id}/data").json
-    assert data["persons"][person_id]["f"]["email"][0] == "maya.okafor@example.com"
+    assert data["persons"][person_id]["fields"]["email"]["value"] == "maya.okafor@example.com"
     assert data["members"][maya]["manual"]["roles"] == ["mentee"]
     assert [event["event"]["external_id"] for event in data["events"]] == ["E-1"]
     ask(world, "POST", f"/people/{person_id}/erase")

@@ -35,21 +35,19 @@ def _member(**changed: Any) -> dict[str, Any]:
 
 
 def _person(status: str = "active", **changed: Any) -> dict[str, Any]:
-    at = ["2026-10-05T08:00:00.000Z", "e" * 32]
     cells: dict[str, dict[str, Any]] = {
         "f": {"email": "maya@example.com"},
         "a": {"Office": "London"},
         "g": {"Leads": "in"},
     }
-    stored = {
-        name: {key: [value, *at] for key, value in (cells[name] | changed.get(name, {})).items()} for name in cells
-    }
+    stored = {name: {key: [value, 0] for key, value in (cells[name] | changed.get(name, {})).items()} for name in cells}
     return {
         "pk": f"{HUB}#P#{PERSON}",
         "sk": "-",
         "status": status,
         "cause": "event:" + "e" * 32,
-        "changed_at": at[0],
+        "changed_at": "2026-10-05T08:00:00.000Z",
+        "t": [["2026-10-05T08:00:00.000Z", "e" * 32]],
         **stored,
     }
 
@@ -133,7 +131,8 @@ def test_changed_field_of_a_person_is_one_entry(changed: dict[str, Any], said: t
 def test_same_value_with_a_newer_stamp_is_no_change() -> None:
     """A person who is told the same again has no new entry."""
     new = _person()
-    new["a"]["Office"][1] = "2027-01-01T00:00:00.000Z"
+    new["t"].append(["2027-01-01T00:00:00.000Z", "e" * 32])
+    new["a"]["Office"][1] = 1
     assert _said(_person(), new) == []
 
 

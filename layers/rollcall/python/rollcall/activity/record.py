@@ -163,7 +163,7 @@ def _person(old: Item | None, new: Item) -> Iterator[Difference]:
 
 
 def _values(cells: Mapping[str, list[Any]]) -> dict[str, Any]:
-    return {name: value for name, (value, _, _) in cells.items() if value}
+    return {name: value for name, (value, _) in cells.items() if value}
 
 
 def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:

@@ -17,7 +17,7 @@ from rollcall.runtime.observability import log
 from rollcall.runtime.times import from_text, to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 TABLE = "EVENTS_TABLE"
 QUEUE = "DIRECTORY_EVENTS_QUEUE_URL"
@@ -125,6 +125,17 @@ def _item(
         "due_sk": to_text(received_at + FIRST_SWEEP),
         "sweeps": 0,
     }
+
+
+def all_of_person(hub_id: str, person_id: str) -> Iterator[dict[str, Any]]:
+    """Yield the items of every event about a person, the oldest first; memory holds one page."""
+    return dynamo.query_all(TABLE, f"{hub_id}#{person_id}", index="by_person", whole=True)
+
+
+def newest_of_person(hub_id: str, person_id: str, limit: int) -> list[dict[str, Any]]:
+    """Return the items of the newest events about a person, the newest first."""
+    partition = f"{hub_id}#{person_id}"
+    return dynamo.query(TABLE, partition, index="by_person", forward=False, limit=limit, whole=True).items
 
 
 def get_event(hub_id: str, event_id: str) -> LoggedEvent | None:
@@ -558,5 +569,6 @@ def list_events(
         since=wanted.since,
         until=wanted.until,
         keep=wanted.keeps,
+        whole=index != "attention",
     )
     return [from_item(item) for item in items], next_cursor

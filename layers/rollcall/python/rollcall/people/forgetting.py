@@ -106,6 +106,7 @@ def _page(hub_id: str, shard: int, cursor: str, at: datetime) -> tuple[list[dict
         # Just after the cursor: no event's own key ends like this.
         values={"since": f"{cursor}~" if cursor else "0", "until": to_text(at - KEPT)},
         limit=PAGE,
+        whole=True,
     )
     old = [item for item in page.items if item.get("event") and not _is_needed(item)]
     return old, str(page.items[-1]["by_hub_sk"]) if page.items else cursor, page.next_position is None

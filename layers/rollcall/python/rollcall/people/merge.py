@@ -48,6 +48,9 @@ class Cell:
     stamp: Stamp
 
 
+REGISTERS = ("floor", "activated", "deactivated", "on_leave", "left", "deleted", "restored")
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """What one source says about one person.
@@ -104,6 +107,12 @@ class Person:
         if self.deactivated and (self.activated is None or self.deactivated > self.activated):
             return DirectoryStatus.INACTIVE
         return DirectoryStatus.ACTIVE
+
+    @property
+    def registers(self) -> dict[str, Stamp]:
+        """The stamps of what happened to them, by name; those only that there are."""
+        found = {name: getattr(self, name) for name in REGISTERS}
+        return {name: stamp for name, stamp in found.items() if stamp is not None}
 
     @property
     def is_away(self) -> bool:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from rollcall.people.events import DirectoryEvent, Kind, Stamp
-from rollcall.people.merge import Cell, Person, Said
+from rollcall.people.merge import REGISTERS, Cell, Person, Said
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -232,21 +232,33 @@ def event_from_item(item: Item) -> DirectoryEvent:
 
 
 def person_to_item(person: Person) -> Item:
-    """Return the person as a plain dict; names that are used often are short, since every byte is paid for."""
+    """Return the person as a plain dict; names that are used often are short, since every byte is paid for.
+
+    For the same reason each stamp stands in it once, in the list ``t``; the others are places in that list. So most
+    persons stay below the 1 KB that one write unit pays for.
+    """
     if person.erased:
         return {"source_id": person.source_id, "erased": True}
     if person.superseded_by:
         return {"source_id": person.source_id, "superseded_by": person.superseded_by}
-    stamps = {name: _stamp(getattr(person, name)) for name in _REGISTERS if getattr(person, name) is not None}
+    cells = (person.fields, person.attributes, person.groups)
+    used = {cell.stamp for part in cells for cell in part.values()} | set(person.registers.values())
+    used |= {stamp for said in person.emails.values() for stamp in (said.first, said.last)}
+    stamps = sorted(used)
+    place = {stamp: number for number, stamp in enumerate(stamps)}
+    fields, attributes, groups = (
+        {name: [_plain(cell.value), place[cell.stamp]] for name, cell in part.items()} for part in cells
+    )
     return {
         "source_id": person.source_id,
         "external_id": person.external_id,
-        "f": _cells(person.fields),
-        "a": _cells(person.attributes),
-        "g": _cells(person.groups),
+        "t": [[stamp.at, stamp.event_id] for stamp in stamps],
+        "f": fields,
+        "a": attributes,
+        "g": groups,
         # A list: the empty text is one of them, and no name of an attribute can be empty.
-        "e": [[text, *_stamp(said.first), *_stamp(said.last)] for text, said in sorted(person.emails.items())],
-        **stamps,
+        "e": [[text, place[said.first], place[said.last]] for text, said in sorted(person.emails.items())],
+        **{name: place[stamp] for name, stamp in person.registers.items()},
     }
 
 
@@ -256,15 +268,19 @@ def person_from_item(item: Item) -> Person:
         return Person(source_id=item["source_id"], external_id="", erased=True)
     if item.get("superseded_by"):
         return Person(source_id=item["source_id"], external_id="", superseded_by=item["superseded_by"])
-    stamps: dict[str, Any] = {name: Stamp(*item[name]) for name in _REGISTERS if item.get(name)}
+    stamps = [Stamp(at, event_id) for at, event_id in item["t"]]
+    fields, attributes, groups = (
+        {name: Cell(_value(value), stamps[place]) for name, (value, place) in item[part].items()} for part in "fag"
+    )
+    registers: dict[str, Any] = {name: stamps[item[name]] for name in REGISTERS if name in item}
     return Person(
         source_id=item["source_id"],
         external_id=item["external_id"],
-        fields=_read_cells(item["f"]),
-        attributes=_read_cells(item["a"]),
-        groups=_read_cells(item["g"]),
-        emails={text: Said(Stamp(*said[:2]), Stamp(*said[2:])) for text, *said in item.get("e", [])},
-        **stamps,
+        fields=fields,
+        attributes=attributes,
+        groups=groups,
+        emails={text: Said(stamps[first], stamps[last]) for text, first, last in item["e"]},
+        **registers,
     )
 
 
@@ -279,21 +295,6 @@ def attribute_names(item: Item, *, with_groups: bool = False) -> set[str]:
     found = {name for name, (value, *_) in item.get("a", {}).items() if value}
     is_in_any = with_groups and any(value for value, *_ in item.get("g", {}).values())
     return {*found, "group"} if is_in_any else found
-
-
-_REGISTERS = ("floor", "activated", "deactivated", "on_leave", "left", "deleted", "restored")
-
-
-def _stamp(stamp: Stamp) -> list[str]:
-    return [stamp.at, stamp.event_id]
-
-
-def _cells(cells: Mapping[str, Cell]) -> Item:
-    return {name: [_plain(cell.value), cell.stamp.at, cell.stamp.event_id] for name, cell in cells.items()}
-
-
-def _read_cells(item: Item) -> dict[str, Cell]:
-    return {name: Cell(_value(value), Stamp(at, event_id)) for name, (value, at, event_id) in item.items()}
 
 
 def _plain(value: str | tuple[str, ...] | None) -> str | list[str] | None:

@@ -168,7 +168,7 @@ def list_replays(hub_id: str, *, limit: int, cursor: str = "") -> tuple[list[Rep
         forward=False,
         limit=limit,
     )
-    found = [get_replay(hub_id, item["replay_id"]) for item in page.items]
+    found = [get_replay(hub_id, item["pk"].rpartition("#")[2]) for item in page.items]
     following = str(page.items[-1]["by_hub_sk"]) if page.next_position and page.items else None
     return [replay for replay in found if replay], following
 
@@ -229,6 +229,7 @@ def _page(
         # Just after the cursor: no event's own key ends like this.
         values={"since": f"{cursor}~" if cursor else wanted.since, "until": wanted.until},
         limit=PAGE,
+        whole=True,
     )
     found = [
         (str(item["event_id"]), str(item["source_id"]))

@@ -1,4 +1,8 @@
-"""Apply one directory event: read what is known, decide, write it in one transaction, then settle the event.
+"""Apply one directory event: read what is known, decide, write it, then settle the event.
+
+Where only the person, or person and member, change, they are written one after the other: a death between leaves the
+event new, and applying it again finds the person merged and the member still to be written. A transaction would cost
+twice as much. Everything else is written in one.
 
 The event is settled last, so a death anywhere leaves it new and it is applied again, which the merge makes harmless.
 Between the write and the settling the versions of mapping table and catalogue are read once more: if they moved, the
@@ -155,7 +159,9 @@ def _apply(hub_id: str, event: DirectoryEvent) -> Outcome:
         known = _look(hub_id, event, ctx)
         try:
             decision, admitted = _guarded(known, event, ctx)
-            _commit(hub_id, known, decision, ctx, cause=f"event:{event.event_id}", guarded=admitted.actions)
+            cause = f"event:{event.event_id}"
+            for _ in _commit(hub_id, known, decision, ctx, cause=cause, guarded=admitted.actions):
+                told = _told(told, decision.outcome)  # a second look would find it applied
         except (dynamo.ConditionFailedError, TransientError):
             continue  # somebody else was faster, or AWS is not sure: look again
         announce(hub_id, admitted.mail_ids)
@@ -257,7 +263,8 @@ def _is_overtaken(address: Address | None, record: PersonRecord, said: Mapping[s
 
 def _commit(
     hub_id: str, known: Known, decision: Decision, ctx: HubContext, *, cause: str, guarded: tuple[dynamo.Action, ...]
-) -> None:
+) -> Iterator[None]:
+    """Write what was decided; yields after each write."""
     if not decision.changes_something:
         return
     actions: list[dynamo.Action] = []
@@ -278,7 +285,10 @@ def _commit(
         actions.append(store.put_waiting(hub_id, decision.waits))
     at, reopen = now(), event_log.still_there(hub_id, decision.reopen)
     actions += [event_log.reopen_action(hub_id, event_id, at) for event_id in reopen]
-    dynamo.write(actions)
+    is_plain = decision.record is not None and len(actions) == 1 + (decision.member is not None)
+    for step in [[action] for action in actions] if is_plain else [actions]:
+        dynamo.write(step)
+        yield
     if reopen:
         _wake(hub_id, known.record.person.source_id, reopen)
 

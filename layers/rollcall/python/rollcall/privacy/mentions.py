@@ -75,7 +75,8 @@ def _pages(table: str, pk: str, index: str, start: str) -> Iterator[tuple[list[I
     field = f"{index}_sk"
     while True:
         condition, values = (f"#{field} > :start", {"start": start}) if start else ("", {})
-        page = dynamo.query(table, pk, index=index, condition=condition, values=values, limit=PAGE)
+        is_lean = table == event_log.TABLE
+        page = dynamo.query(table, pk, index=index, condition=condition, values=values, limit=PAGE, whole=is_lean)
         if not page.items:
             return
         start = str(page.items[-1][field])

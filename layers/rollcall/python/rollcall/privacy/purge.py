@@ -104,7 +104,7 @@ def _tables(ctx: HubContext, erasure: Erasure) -> Iterator[str]:
     for person_id in sorted(erasure.subject.persons):
         with suppress(dynamo.ConditionFailedError):  # nobody left them out
             dynamo.write([left_out.forget_action(hub_id, person_id)])
-        for item in dynamo.query_all(event_log.TABLE, f"{hub_id}#{person_id}", index="by_person"):
+        for item in event_log.all_of_person(hub_id, person_id):
             email = ((item.get("event") or {}).get("fields") or {}).get("email")
             written |= {email} if email else set()
     for shard in range(SHARDS):
@@ -120,7 +120,7 @@ def _tables(ctx: HubContext, erasure: Erasure) -> Iterator[str]:
 def _events(ctx: HubContext, erasure: Erasure) -> Iterator[str]:
     hub_id = ctx.hub.hub_id
     for person_id in sorted(erasure.subject.persons):
-        listed = dynamo.query_all(event_log.TABLE, f"{hub_id}#{person_id}", index="by_person")
+        listed = event_log.all_of_person(hub_id, person_id)
         filled = ((item["pk"], "-") for item in listed if item.get("event"))
         _take(erasure, "events", filled, lambda pk, _: event_log.forget_action(pk, now()))
     yield ""

@@ -315,11 +315,13 @@ def query(
     start: Item | None = None,
     consistent: bool = False,
     fields: str = "",
+    whole: bool = False,
 ) -> Page:
     """Query one partition of a table or index.
 
     ``condition`` speaks of the sort key, such as ``begins_with(#sk, :prefix)`` or ``#due_sk < :now``; ``fields`` names
-    what of the items is wanted, such as ``#member_id, #shown.#roles``: all, unless told.
+    what of the items is wanted, such as ``#member_id, #shown.#roles``: all, unless told. ``whole`` is for an index that
+    holds keys alone: the items are read from the table then, consistently; one that is gone meanwhile is left out.
     """
     key = f"{index}_pk" if index else "pk"
     expression = f"#{key} = :pk" + (f" AND {condition}" if condition else "")
@@ -345,7 +347,11 @@ def query(
     except BotoCoreError as exc:
         raise TransientError from exc
     last = answer.get("LastEvaluatedKey")
-    return Page([from_item(item) for item in answer.get("Items", [])], from_item(last) if last else None)
+    items = [from_item(item) for item in answer.get("Items", [])]
+    if whole:
+        held = get_many(table, [(item["pk"], item["sk"]) for item in items])
+        items = [held[item["pk"], item["sk"]] for item in items if (item["pk"], item["sk"]) in held]
+    return Page(items, from_item(last) if last else None)
 
 
 def query_all(
@@ -357,8 +363,9 @@ def query_all(
     values: Mapping[str, Plain] | None = None,
     consistent: bool = False,
     fields: str = "",
+    whole: bool = False,
 ) -> Iterator[Item]:
-    """Yield every item of one partition, page after page; memory holds one page."""
+    """Yield every item of one partition, page after page; memory holds one page. The rest is as with ``query``."""
     start: Item | None = None
     while True:
         page = query(
@@ -370,6 +377,7 @@ def query_all(
             start=start,
             consistent=consistent,
             fields=fields,
+            whole=whole,
         )
         yield from page.items
         start = page.next_position

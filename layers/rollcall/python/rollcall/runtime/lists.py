@@ -126,6 +126,7 @@ def newest(
     since: str = "",
     until: str = "",
     keep: Callable[[Item], bool],
+    whole: bool = False,
 ) -> tuple[list[Item], str | None]:
     """Return up to ``limit`` items of the partitions that are to be kept, newest first, and the next page's cursor.
 
@@ -133,6 +134,8 @@ def newest(
     ----------
     since, until
         Sort keys at or after, and before: nothing else is read.
+    whole
+        The index holds keys alone, so the items are read from the table.
     """
     field = f"{index}_sk"
     upper = min((bound for bound in (cursor, until) if bound), default="~")
@@ -147,6 +150,7 @@ def newest(
             values={"lower": since or "0", "upper": upper},
             forward=False,
             limit=limit + 1,
+            whole=whole,
         )
         found += [item for item in answer.items if item[field] < upper]
         if answer.next_position is not None and answer.items:
