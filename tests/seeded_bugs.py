@@ -140,7 +140,7 @@ def tombstone_stays() -> None:
             sync.apply_event(world.hub.hub_id, event.event_id)
         if len(calls) < at:
             return
-        laid_before_the_write = "TransactWriteItems" in calls[at - 1 :]
+        laid_before_the_write = "PutItem" in calls[at - 1 :]
         item = dynamo.get(store.TABLE, key) or {}
         assert item.get("erased") or not laid_before_the_write, f"the person is back, at call {at}"
 

@@ -18,7 +18,7 @@ from rollcall.members.model import Change, Manual, Member
 from rollcall.members.projection import derive, single_valued, view, with_slice
 from rollcall.people import event_log, store
 from rollcall.people.events import DirectoryEvent, Kind
-from rollcall.people.merge import lift
+from rollcall.people.merge import REGISTERS, lift
 from rollcall.people.model import Address, Holder, PersonRecord
 from rollcall.people.sync import apply_event
 from rollcall.privacy.emails import normalise_email
@@ -196,7 +196,7 @@ class World:
         for table in ("PEOPLE_TABLE", "MEMBERS_TABLE", "INVITATIONS_TABLE"):
             for item in everything(table):
                 if item["pk"].startswith(self.hub.hub_id):
-                    found[item["pk"].removeprefix(self.hub.hub_id) + item["sk"]] = _essence(item)
+                    found[item["pk"].removeprefix(self.hub.hub_id) + item["sk"]] = _essence(_with_stamps(item))
         return found
 
 
@@ -218,6 +218,17 @@ VOLATILE = {
     "by_name_pk",
     "pk",
 }
+
+
+def _with_stamps(item: dict[str, Any]) -> dict[str, Any]:
+    """Return a person's item with each stamp where its place in the list stands; any other item as it is."""
+    if "t" not in item:
+        return item
+    said = {key: value for key, value in item.items() if key != "t"}
+    for part in "fag":
+        said[part] = {name: [value, item["t"][place]] for name, (value, place) in item[part].items()}
+    said["e"] = [[text, item["t"][first], item["t"][last]] for text, first, last in item["e"]]
+    return said | {name: item["t"][item[name]] for name in REGISTERS if name in item}
 
 
 def _essence(value: Any) -> Any:
