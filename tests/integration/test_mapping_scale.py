@@ -11,10 +11,12 @@ import pytest
 from rollcall.hubs import context
 from rollcall.mapping.counting import count
 from rollcall.people.events import Kind
+from rollcall.plans import mapping_change, parts, planning
 from rollcall.plans.store import get_plan
 from tests.support.admin import call, claims_of
 from tests.support.faults import injected
 from tests.support.plans import approve, drain
+from tests.support.units import counted
 from tests.support.world import World, everything
 
 if TYPE_CHECKING:
@@ -23,6 +25,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("aws")
 
 READS = ("Query", "GetItem", "BatchGetItem")
+RULE = {
+    "field": "Office",
+    "value": "Berlin",
+    "hub_type": "Segment",
+    "hub_field": "Location",
+    "hub_attribute": "London",
+}
 WRITES = ("PutItem", "UpdateItem", "TransactWriteItems")
 
 
@@ -37,14 +46,10 @@ def test_a_rule_writes_those_it_touches_only(people: int, touched: int, figure: 
         world.tell(event)
     before = {item["pk"]: item for item in everything("MEMBERS_TABLE")}
     assert [(one.value, one.people) for one in count(context.load(world.hub.hub_id)).entries()] == [("Berlin", touched)]
-    rule = {"field": "Office", "value": "Berlin", "hub_type": "Segment"} | {
-        "hub_field": "Location",
-        "hub_attribute": "London",
-    }
     hub_id = world.hub.hub_id
     with injected() as planning:
         begun = time.monotonic()
-        answer = call("POST", f"/hubs/{hub_id}/mapping/rules", claims_of(f"{hub_id}:admin"), {"rules": [rule]})
+        answer = call("POST", f"/hubs/{hub_id}/mapping/rules", claims_of(f"{hub_id}:admin"), {"rules": [RULE]})
         drain(world)
         planned = time.monotonic() - begun
     plan = get_plan(hub_id, answer.json["plan_id"])
@@ -66,3 +71,29 @@ def test_a_rule_writes_those_it_touches_only(people: int, touched: int, figure: 
         f"planning {sum(Counter(planning.calls)[name] for name in READS)} reading calls, {planned:.1f} s; "
         f"applying {reads} reading and {writes} writing calls, {applied:.1f} s"
     )
+
+
+def test_planning_in_many_runs_reads_each_member_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each run goes on behind whom the last one listed: the plan is the same, and what is read does not grow."""
+    world = World().build()
+    world.populate(240, Grade="Junior")
+    world.populate(10, first=240, Office="Berlin")
+    hub_id, read = world.hub.hub_id, list[float]()
+    subjects: list[list[str]] = []
+    monkeypatch.setattr(planning, "PART_SIZE", 40)
+    monkeypatch.setattr(mapping_change, "BATCH", 10)
+    for run_seconds in (60.0, -1.0):
+        monkeypatch.setattr(planning, "RUN_SECONDS", run_seconds)
+        with counted() as units:
+            answer = call("POST", f"/hubs/{hub_id}/mapping/rules", claims_of(f"{hub_id}:admin"), {"rules": [RULE]})
+            drain(world)
+        plan = get_plan(hub_id, answer.json["plan_id"])
+        assert plan is not None
+        assert plan.counts == {"rule_new": 1, "recompute": 10, "unchanged": 240}
+        listed = range(1, plan.parts - plan.tail + 1)
+        found = [one for part in listed for one in parts.read_part(plan.hub_id, plan.plan_id, part)]
+        subjects.append([one.subject for one in found if one.subject])
+        read.append(units.read["Members"])
+    assert subjects[0] == subjects[1]
+    assert len(set(subjects[1])) == 250
+    assert read[1] < 2 * read[0], read

@@ -66,11 +66,21 @@ def put_member(hub_id: str, member: Member, shown: View) -> dynamo.Action:
     return checked(action, MAX_BYTES, _TOO_LARGE)
 
 
-def all_members(hub_id: str) -> Iterator[Member]:
-    """Yield every member of the hub that is not deleted, shard by shard; memory holds one page."""
-    for shard in range(SHARDS):
-        for item in dynamo.query_all(TABLE, f"{hub_id}#{shard}", index="by_name"):
-            yield member_from_item(item)
+def all_members(hub_id: str, after: str = "") -> Iterator[Member]:
+    """Yield every member of the hub that is not deleted, shard by shard; memory holds one page.
+
+    Parameters
+    ----------
+    after
+        Id of the last member of whoever listed them before: only those behind are read. Where that one was renamed in
+        between, some may come twice, or not at all.
+    """
+    last = dynamo.get(TABLE, pk(hub_id, after)) if after else None
+    for shard in range(shard_of(after) if after else 0, SHARDS):
+        is_begun = last is not None and shard == shard_of(after)
+        condition, values = ("#by_name_sk > :last", {"last": last["by_name_sk"]}) if last and is_begun else ("", {})
+        found = dynamo.query_all(TABLE, f"{hub_id}#{shard}", index="by_name", condition=condition, values=values)
+        yield from map(member_from_item, found)
 
 
 def members_after(hub_id: str, after: str = "") -> Iterator[tuple[str, Member]]:
