@@ -82,7 +82,7 @@ def test_event_that_would_make_a_person_too_large_is_quarantined(aws: None) -> N
     """Partial events cannot grow a person beyond what an item holds; the event says so, and earlier data stays."""
     world = World().build()
     for number in range(3):
-        values = {f"Field {number} {n}": "x" * 900 for n in range(100)}
+        values = {f"Field {number} {n}": "x" * 1_000 for n in range(100)}
         world.tell(world.event(f"part {number}", number, attributes=values))
     states = [event_log.get_event(world.hub.hub_id, event_id(SOURCE, f"part {number}")) for number in range(3)]
     assert [(logged.state, logged.reason) for logged in states if logged] == [
