@@ -16,7 +16,7 @@ from rollcall.people.sync import apply_event
 from rollcall.runtime import dynamo
 from rollcall.runtime.times import to_text
 from tests.support.aws import empty, make_cold
-from tests.support.faults import MODES, until_quiet
+from tests.support.faults import MODES, injected, until_quiet
 from tests.support.world import T0, World
 
 if TYPE_CHECKING:
@@ -75,6 +75,24 @@ def _outcome(name: str, at: int, mode: str) -> tuple[dict[str, Any], int, list[s
     logged = event_log.get_event(world.hub.hub_id, event.event_id)
     assert logged is not None
     return world.state(), int(logged.state is EventState.APPLIED), injector.calls
+
+
+def test_outcome_is_that_of_the_first_write_though_the_second_had_to_be_tried_again() -> None:
+    """The person is written, the member's write is throttled: the event still says that the person changed."""
+    _, _, calls = _outcome("moved", 0, "")
+    prepare, make = SCENARIOS["moved"]
+    empty()
+    world = World().build()
+    prepare(world)
+    event = make(world)
+    world.record(event)
+    member_write = [number for number, name in enumerate(calls, start=1) if name == "PutItem"][1]
+    make_cold()
+    with injected(member_write, "throttle") as injector:
+        outcome = apply_event(world.hub.hub_id, event.event_id)
+    assert len(injector.calls) > len(calls)
+    assert outcome is not None
+    assert (outcome.state, outcome.reason) == (EventState.APPLIED, "person_changed")
 
 
 def _work(world: World, event: DirectoryEvent) -> None:

@@ -86,6 +86,26 @@ def test_change_of_a_segment_is_a_plain_sentence(change: Callable[[Segment], Seg
     assert [one["text"] for one in told(segments=[change(LOCATION)])] == sentences
 
 
+def test_what_was_merged_before_is_not_told_again() -> None:
+    """Toronto goes into London, and London into Oslo: Toronto goes along, and only London is told of."""
+    grown = replace(LOCATION, options=(*OPTIONS, Option("oslo", "Oslo")))
+    held = changes.merge_option(grown, "toronto", "london")
+    entry = record_catalogue(
+        "0" * 26,
+        8,
+        Catalogue((), (held,)),
+        [],
+        [changes.merge_option(held, "london", "oslo")],
+        actor="ada",
+        cause="catalogue:8",
+        at="2026-10-05T08:00:00.000Z",
+    )
+    assert isinstance(entry.new, list)
+    assert [one["text"] for one in entry.new if isinstance(one, dict)] == [
+        "Merged the option “London” of “Location” into “Oslo”."
+    ]
+
+
 def test_new_segment_tells_who_sees_it_and_its_options() -> None:
     """In one entry, though it is two sentences."""
     team = Segment("team", "Team", visibility=Visibility.PRIVATE, options=OPTIONS)
