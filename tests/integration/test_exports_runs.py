@@ -195,3 +195,18 @@ def test_whole_list_of_a_hub_comes_in_its_order_from_any_place_on(
         rest = lists.every("PEOPLE_TABLE", world.hub.hub_id, "by_name", after=place)
         assert [item["by_name_sk"] for item in rest] == found[number + 1 :]
     assert list(lists.every("PEOPLE_TABLE", new_id(), "by_name")) == []
+
+
+def test_overtaken_run_writes_nothing_more(world: World) -> None:
+    """Of two runs only the later one notes how far it is, and only that one ends the export."""
+    first = store.start(_ask(world), now())
+    assert first is not None
+    second = store.start(first, now())
+    assert second is not None
+    with pytest.raises(store.OvertakenError):
+        store.checkpoint(first, Progress(rows=3), now())
+    assert not store.fail(first, "hub_gone", to_text(now()))
+    assert not store.finish(first, "key", 3, to_text(now()), [])
+    assert store.checkpoint(second, Progress(rows=4), now()).rows == 4
+    assert store.finish(second, "key", 4, to_text(now()), [])
+    assert _now(first).rows == 4
