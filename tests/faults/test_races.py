@@ -54,6 +54,7 @@ WHOLE = [
     ("held", "event_returned", "release"),
     ("held", "event_deleted", "publish"),
     ("left", "event_returned", "settings"),
+    ("deleted", "event_wants_address", "publish"),
 ]
 
 
@@ -63,6 +64,7 @@ def test_what_was_decided_between_two_reads_of_another_writer_stays(base: str, o
 
     An address that was given away is not brought back, and a second decision is no error. An address that was barred
     is free for somebody who is back. A deletion that is held is told so, although rules were published meanwhile.
+    Who was deleted follows no new rules, be they published while somebody asks for their address.
     """
     assert Races().check(base, one, two) >= 10
 

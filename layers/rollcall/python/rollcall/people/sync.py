@@ -20,7 +20,7 @@ from rollcall.guard.admit import Admitted, admit
 from rollcall.hubs import context
 from rollcall.invitations import store as invitations
 from rollcall.members import store as members
-from rollcall.members.model import Change
+from rollcall.members.model import Change, Status
 from rollcall.members.projection import single_valued, view
 from rollcall.members.recompute import recompute_member
 from rollcall.people import event_log, store
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from rollcall.hubs.context import HubContext
-    from rollcall.members.model import Hold
+    from rollcall.members.model import Hold, Member
     from rollcall.people.events import DirectoryEvent
     from rollcall.people.merge import Person
     from rollcall.people.model import LoggedEvent
@@ -150,13 +150,14 @@ def _settle(hub_id: str, logged: LoggedEvent, outcome: Outcome) -> None:
 
 def _apply(hub_id: str, event: DirectoryEvent) -> Outcome:
     told: Outcome | None = None
-    moved = False
+    moved = is_listed = False
     for _ in tries():
         try:
             ctx = context.load(hub_id)
         except NotFoundError:
             return Outcome(EventState.IGNORED, "hub_gone", "The hub was off-boarded.")
         known = _look(hub_id, event, ctx)
+        is_listed = is_listed or _is_listed(known.member)
         try:
             decision, admitted = _guarded(known, event, ctx)
             cause = f"event:{event.event_id}"
@@ -169,12 +170,18 @@ def _apply(hub_id: str, event: DirectoryEvent) -> Outcome:
         if decision.record and decision.record.due_at:
             end_if_due(ctx.hub, decision.record, now())
         if context.current_versions(hub_id) == ctx.versions:
-            if moved and known.member:  # it may be shown by rules and settings of before
+            # They may be shown by rules and settings of before. Who was deleted all the while follows no new ones.
+            if moved and is_listed and known.member:
                 change = Change(f"event:{event.event_id}", "directory", to_text(now()))
                 recompute_member(ctx, known.member.member_id, change)
             return told
         moved = True
     raise TransientError
+
+
+def _is_listed(member: Member | None) -> bool:
+    """Tell whether this is a member whom a publication would compute anew: it leaves deleted ones out."""
+    return member is not None and (member.shown or {}).get("status") != Status.DELETED
 
 
 def _told(before: Outcome | None, latest: Outcome) -> Outcome:
