@@ -44,7 +44,7 @@ def handler(event, context):
     return {}
 """
 OTHERS = (
-    *("AcceptInvitation", "ApplyPlan", "ErasePerson", "ExportCsv", "PlanUpload"),
+    *("AcceptInvitation", "AdminApi", "ApplyPlan", "ErasePerson", "ExportCsv", "PlanUpload"),
     *("RecordActivity", "RecordDelivery", "SendEmail", "Sweep", "SyncMember"),
 )
 CALLS = 30
@@ -119,11 +119,6 @@ def test_receive_webhook_starts_about_as_quickly_as_its_clients_alone(lambdas: L
 def test_a_function_starts_in_twice_the_time_of_its_clients_alone(lambdas: Lambda, function: str) -> None:
     """A start and a first call, beside making the clients that this call uses."""
     _compare(lambdas, function, 2)
-
-
-def test_the_admin_api_starts_in_three_times_the_time_of_its_clients_alone(lambdas: Lambda) -> None:
-    """It loads every route with its models; twice is the aim (docs/decisions/0075-cold-starts.md)."""
-    _compare(lambdas, "AdminApi", 3)
 
 
 def test_a_warm_receive_webhook_takes_little_more_than_its_aws_calls(lambdas: Lambda) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from rollcall.api.app import make_app
+from rollcall.api.app import CAPABILITIES, capability_of, whole_app
 from rollcall.api.openapi import make_document, public_paths
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,7 +21,7 @@ def routes_of(template: Template, integration: str = "") -> dict[str, Any]:
 
 
 def document() -> dict[str, Any]:
-    app = make_app()
+    app = whole_app()
     return make_document(app, app.declared)
 
 
@@ -48,7 +49,7 @@ def test_template_routes_are_those_of_the_document(translated: Template) -> None
 
 def test_template_routes_of_the_admin_api_are_those_of_its_code(translated: Template) -> None:
     """The gateway hands the admin API exactly what it answers."""
-    coded = {f"{route.method} {route.path}" for route in make_app().declared}
+    coded = {f"{route.method} {route.path}" for route in whole_app().declared}
     assert set(routes_of(translated, "AdminApi")) == coded
 
 
@@ -105,3 +106,16 @@ def test_bodies_refuse_what_they_do_not_know() -> None:
         if content and not key.endswith("/events"):
             name = content["schema"]["$ref"].rpartition("/")[2]
             assert made["components"]["schemas"][name]["additionalProperties"] is False, key
+
+
+def test_every_route_is_found_by_its_path_alone() -> None:
+    """A cold start loads the module of the path and no other: each module answers for each of its own routes."""
+    modules = {*CAPABILITIES.values()}
+    found = {
+        (name, route[0]): capability_of(route[0].replace("<", "").replace(">", ""))
+        for name in modules
+        for route in import_module(f"rollcall.{name}").router._routes
+    }
+    assert found == {(name, path): name for name, path in found}
+    assert len(found) >= 60
+    assert [capability_of(path) for path in ("/health", "/openapi.json", "/", "/hubs/h/nothing")] == [None] * 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import inspect
 import json
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
@@ -14,25 +15,10 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
     RequestValidationError,
 )
 
-from rollcall.activity import api as activity
 from rollcall.api import auth, problems
-from rollcall.api import openapi as document
-from rollcall.exports import api as exports
-from rollcall.hubs import api as hubs
-from rollcall.hubs import sources_api as sources
-from rollcall.invitations import api as invitations
-from rollcall.mail import api as mail
-from rollcall.mapping import api as mapping
-from rollcall.members import api as members
-from rollcall.people import api as people
-from rollcall.people import collisions_api as collisions
-from rollcall.plans import api as plans
-from rollcall.privacy import api as privacy
+from rollcall.api.routing import Declared
 from rollcall.runtime.errors import Fault, MalformedError, RollcallError
 from rollcall.runtime.observability import describe, log
-from rollcall.segments import api as segments
-from rollcall.segments import usage_api as usage
-from rollcall.uploads import api as uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,23 +26,44 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler.api_gateway import ResponseBuilder, Route
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-CAPABILITIES = (
-    hubs,
-    sources,
-    people,
-    collisions,
-    members,
-    segments,
-    usage,
-    mapping,
-    exports,
-    uploads,
-    plans,
-    invitations,
-    mail,
-    activity,
-    privacy,
-)
+# Which module has the routes of a path behind /hubs/{hub_id}: by its words without the ids between them, or else by the
+# first. A module is loaded when the first request for it comes, so that a cold start pays for what it answers.
+CAPABILITIES = {
+    "": "hubs.api",
+    "admins": "hubs.api",
+    "sources": "hubs.sources_api",
+    "people": "people.api",
+    "people/data": "privacy.api",
+    "people/erase": "privacy.api",
+    "events": "people.api",
+    "replays": "people.api",
+    "collisions": "people.collisions_api",
+    "members": "members.api",
+    "members/activity": "activity.api",
+    "members/erase": "privacy.api",
+    "members/restore": "privacy.api",
+    "roles": "segments.api",
+    "roles/usage": "segments.usage_api",
+    "segments": "segments.api",
+    "segments/usage": "segments.usage_api",
+    "mapping": "mapping.api",
+    "exports": "exports.api",
+    "uploads": "uploads.api",
+    "plans": "plans.api",
+    "invitations": "invitations.api",
+    "mail-preview": "mail.api",
+    "activity": "activity.api",
+    "erasures": "privacy.api",
+}
+
+
+def capability_of(path: str) -> str | None:
+    """Return the module that has the routes of a path, if any has."""
+    root, *words = path.strip("/").split("/")
+    if root != "hubs":
+        return None
+    words = words[1:] or [""]
+    return CAPABILITIES.get("/".join(words[::2])) or CAPABILITIES.get(words[0])
 
 
 class AdminResolver(APIGatewayHttpResolver):
@@ -69,7 +76,15 @@ class AdminResolver(APIGatewayHttpResolver):
         super().__init__(
             enable_validation=True, response_validation_error_http_code=500, json_body_deserializer=read_json
         )
-        self.declared: list[document.Declared] = []
+        self.declared: list[Declared] = []
+        self._loaded: set[str] = set()
+
+    def load(self, *capabilities: str) -> None:
+        """Add the routes of modules, those that are not there yet."""
+        for name in capabilities:
+            if name not in self._loaded:
+                self.include_router(import_module(f"rollcall.{name}").router)
+                self._loaded.add(name)
 
     def route(self, rule: str, method: str | list[str] | tuple[str], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as Powertools
         """Add a route that has declared what it needs."""
@@ -83,7 +98,7 @@ class AdminResolver(APIGatewayHttpResolver):
             path = rule.replace("<", "{").replace(">", "}")
             said = inspect.getdoc(endpoint) or ""
             for name in [method] if isinstance(method, str) else method:
-                self.declared.append(document.Declared(name, path, requirement, said))
+                self.declared.append(Declared(name, path, requirement, said))
             return register(endpoint)
 
         return declare
@@ -129,11 +144,15 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def make_app() -> AdminResolver:
+def whole_app() -> AdminResolver:
     """Return the API with all its routes."""
+    app = _make_app()
+    app.load(*CAPABILITIES.values())
+    return app
+
+
+def _make_app() -> AdminResolver:
     app = AdminResolver()
-    for capability in CAPABILITIES:
-        app.include_router(capability.router)
 
     @app.get("/health", summary="Whether the API answers", tags=["Public"])
     @auth.public
@@ -143,7 +162,9 @@ def make_app() -> AdminResolver:
     @app.get("/openapi.json", summary="This document", tags=["Public"])
     @auth.public
     def openapi() -> dict[str, Any]:
-        return document.make_document(app, app.declared)
+        app.load(*CAPABILITIES.values())
+        made: dict[str, Any] = import_module("rollcall.api.openapi").make_document(app, app.declared)
+        return made
 
     handlers: dict[type[Exception], Callable[[Any], Response[str]]] = {
         RollcallError: _refused,
@@ -187,7 +208,9 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request of the HTTP API (payload 2.0). Answers are never kept by caches: they are about people."""
     global _app  # noqa: PLW0603 - made once in a warm function
     if _app is None:
-        _app = make_app()
+        _app = _make_app()
+    if name := capability_of(event["rawPath"]):
+        _app.load(name)
     answer = _app.resolve(event, context)
     answer["body"] = answer.get("body") or ""  # not every gateway takes null for nothing
     answer.setdefault("headers", {}).update({"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})

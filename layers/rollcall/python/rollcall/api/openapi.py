@@ -7,7 +7,6 @@ of the stack answer (webhooks, invitation pages).
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,19 +21,9 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
-    from rollcall.api.auth import Requirement
+    from rollcall.api.routing import Declared
 
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """A route of the admin API: what it needs and what its docstring says."""
-
-    method: str
-    path: str
-    requirement: Requirement
-    said: str
 
 
 TITLE = "Rollcall"

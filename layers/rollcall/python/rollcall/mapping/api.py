@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from aws_lambda_powertools.event_handler import Response
 from pydantic import Field, StringConstraints
@@ -21,15 +21,13 @@ from rollcall.mapping.counting import count
 from rollcall.mapping.drift import Suggestions
 from rollcall.mapping.rules import Removal
 from rollcall.mapping.sheet import LIMITS, MAX_TEXT
-from rollcall.mapping.table import ANY, OptionTarget, ProfileTarget, RoleTarget, Rule
+from rollcall.mapping.showing import HubType, RuleShown, show_rule
 from rollcall.plans.api import PlanShown, accepted
 from rollcall.plans.mapping_plans import plan_restore, plan_rules
 from rollcall.runtime.errors import Fault, MalformedError, NotFoundError
 from rollcall.segments.model import Catalogue, Visibility
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from rollcall.mapping.drift import Entry
     from rollcall.segments.model import Segment
 
@@ -39,25 +37,8 @@ router = make_router()
 COUNT_SECONDS = 18.0
 _COLUMNS = {"B": "field", "C": "value", "E": "hub_type", "F": "hub_field", "G": "hub_attribute", "H": "visibility"}
 
-HubType = Literal["Role", "Segment", "Profile field"]
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT)]
-
-
-class RuleShown(Shown):
-    """One rule, in the words of the spreadsheet: HRIS field and value, then what they become in the hub.
-
-    Where there is a `separator`, the values of the field are cut there first.
-    """
-
-    row: int
-    field: str
-    value: str
-    separator: str
-    hub_type: HubType
-    hub_field: str
-    hub_attribute: str
-    visibility: Visibility | None
 
 
 class TableShown(Shown):
@@ -293,46 +274,3 @@ def _show_entry(entry: Entry, suggestions: Suggestions) -> UnmappedShown:
         if found
         else None,
     )
-
-
-def show_rule(rule: Rule, catalogue: Catalogue, visible: Mapping[str, Segment]) -> RuleShown | None:
-    """Return a rule in words; nothing if its segment is not among the visible ones, which are given by id."""
-    match rule.target:
-        case RoleTarget(role_id):
-            label = next((role.label for role in catalogue.roles if role.role_id == role_id), role_id)
-            return RuleShown(
-                row=rule.row,
-                field=rule.field,
-                value=rule.value,
-                separator=rule.separator,
-                hub_type="Role",
-                hub_field="",
-                hub_attribute=label,
-                visibility=None,
-            )
-        case OptionTarget(segment_id, option_id):
-            segment = visible.get(segment_id)
-            if segment is None:
-                return None
-            option = segment.current(option_id)
-            return RuleShown(
-                row=rule.row,
-                field=rule.field,
-                value=rule.value,
-                separator=rule.separator,
-                hub_type="Segment",
-                hub_field=segment.name,
-                hub_attribute=ANY if option_id == ANY else option.label if option else option_id,
-                visibility=segment.visibility,
-            )
-        case ProfileTarget(name, text):
-            return RuleShown(
-                row=rule.row,
-                field=rule.field,
-                value=rule.value,
-                separator=rule.separator,
-                hub_type="Profile field",
-                hub_field=name,
-                hub_attribute=text,
-                visibility=None,
-            )

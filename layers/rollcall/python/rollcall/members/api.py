@@ -19,7 +19,7 @@ from rollcall.api.shapes import DEFAULT_LIMIT, Cursor, Given, Limit, Listed, Sho
 from rollcall.exports.model import Only, read_only, visible_segments
 from rollcall.hubs import context
 from rollcall.hubs.model import Permission
-from rollcall.mapping.api import RuleShown, show_rule
+from rollcall.mapping.showing import RuleShown, show_rule
 from rollcall.members import store
 from rollcall.members.edits import PROFILE, SEGMENT, ColumnEdit, current_values, edit_member, given_archived, in_archive
 from rollcall.members.model import Change, Member, Status
