@@ -37,7 +37,7 @@ from tests.support.faults import until_quiet
 from tests.support.histories import RULES, random_histories
 from tests.support.races import BASES, MAYA, Races, publish_to_all, second_at
 from tests.support.world import RULES as MAPPING_RULES
-from tests.support.world import World, everything
+from tests.support.world import World, everything, logged
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 HISTORIES = 600
@@ -77,8 +77,8 @@ def orders_end_alike(make: Callable[[World], list[DirectoryEvent]]) -> Callable[
             world = World().build()
             history = make(world)
             world.tell(*[history[place] for place in order])
-            for item in everything("EVENTS_TABLE"):
-                sync.apply_event(world.hub.hub_id, item["event_id"])
+            for event in logged():
+                sync.apply_event(world.hub.hub_id, event.event_id)
             ends.append(world.state())
         for end in ends[1:]:
             assert end == ends[0]

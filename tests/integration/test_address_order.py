@@ -80,7 +80,7 @@ def _event(world: World, number: int, told: Telling) -> DirectoryEvent:
 
 def _until_settled(world: World) -> None:
     for _ in range(20):
-        new = [item["event_id"] for item in _events(world) if item["state"] == EventState.NEW]
+        new = [event_log.event_id_of(item) for item in _events(world) if item["state"] == EventState.NEW]
         if not new:
             return
         for event_id in new:
@@ -105,7 +105,7 @@ def _end(history: Sequence[Telling], order: Sequence[int]) -> Any:
         for key, item in world.state().items()
     }
     assert state
-    held = {item["event_id"] for item in _events(world) if item["state"] == EventState.HELD}
+    held = {event_log.event_id_of(item) for item in _events(world) if item["state"] == EventState.HELD}
     return {key: item for key, item in state.items() if item != nobody | {"sk": "-"}}, held
 
 

@@ -18,16 +18,16 @@ from rollcall.runtime import dynamo
 from rollcall.runtime.times import now
 from tests.support.admin import Answer, call, claims_of
 from tests.support.faults import until_quiet
-from tests.support.world import SOURCE, World, everything
+from tests.support.world import SOURCE, World, everything, logged
 
 DESK = {"email": "desk@example.com", "first_name": "Maya", "last_name": "Okafor"}
 
 
 def _settle(world: World) -> None:
     for _ in range(5):
-        for item in everything("EVENTS_TABLE"):
-            if item.get("state") == EventState.NEW:
-                apply_event(item["hub_id"], item["event_id"])
+        for event in logged():
+            if event.state is EventState.NEW:
+                apply_event(world.hub.hub_id, event.event_id)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from rollcall.runtime.times import now, to_text
 from rollcall.sweeping.run import sweep
 from tests.support.admin import call, claims_of
 from tests.support.faults import injected, until_quiet
-from tests.support.world import T0, World, everything
+from tests.support.world import T0, World, logged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -198,9 +198,9 @@ def _finish(world: World, replay_id: str, parts: Iterable[int] = range(SHARDS)) 
 
 
 def _apply_new(world: World) -> None:
-    for item in everything("EVENTS_TABLE"):
-        if item.get("state") == EventState.NEW:
-            apply_event(world.hub.hub_id, item["event_id"])
+    for event in logged():
+        if event.state is EventState.NEW:
+            apply_event(world.hub.hub_id, event.event_id)
 
 
 def test_window_is_replayed_once_and_counted(crowd: World) -> None:

@@ -13,7 +13,6 @@ import pytest
 from rollcall.exports import people as export
 from rollcall.files.cells import csv_lines
 from rollcall.hubs.model import PERMISSIONS
-from rollcall.people import event_log
 from rollcall.people import store as people
 from rollcall.people.events import DirectoryEvent, Kind
 from rollcall.people.merge import Person
@@ -25,7 +24,7 @@ from rollcall.runtime import dynamo
 from rollcall.runtime.times import now, to_text
 from rollcall.uploads.model import UploadKind
 from tests.support.plans import approve, changes_of, plan_file, report_of
-from tests.support.world import SOURCE, World, everything
+from tests.support.world import SOURCE, World, everything, logged
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -81,9 +80,9 @@ def test_a_list_is_shown_then_applied_as_events(world: World) -> None:
     assert approve(world, plan).counts == {"created": 1, "changed": 1, "unchanged": 1}
     assert _person(world).values() == {"Office": "London", "Languages": ("English", "French")}
     assert _person(world, "E-2").values() == {"Office": "Toronto"}
-    logged = [event_log.from_item(item) for item in everything("EVENTS_TABLE") if item["by_person_sk"]]
-    assert sorted(one.state for one in logged) == [EventState.APPLIED] * 4 + [EventState.NO_CHANGE]
-    assert all(one.event is not None and one.event.complete for one in logged[2:] if one.reason == "same_values")
+    log = logged()
+    assert sorted(one.state for one in log) == [EventState.APPLIED] * 4 + [EventState.NO_CHANGE]
+    assert all(one.event is not None and one.event.complete for one in log[2:] if one.reason == "same_values")
 
 
 def test_a_record_is_complete_and_members_follow_it(world: World) -> None:

@@ -30,6 +30,7 @@ from rollcall.members.model import Member
 from rollcall.people import collisions
 from rollcall.people.collisions import Choice
 from rollcall.people.events import Kind
+from rollcall.people.model import EventState
 from rollcall.people.sync import apply_event
 from rollcall.plans import applying, held_removals, invites, member_edits
 from rollcall.plans import store as plans
@@ -46,7 +47,7 @@ from rollcall.segments import store as segments
 from rollcall.segments.model import Option
 from tests.support.admin import call, claims_of
 from tests.support.aws import back_to, empty, snapshot
-from tests.support.world import RULES, SEGMENTS, T0, World, everything
+from tests.support.world import RULES, SEGMENTS, T0, World, logged
 
 from rollcall.mapping.table import ProfileTarget, Rule  # isort: skip
 
@@ -547,9 +548,9 @@ def _run(writer: Writer, world: World) -> object:
 def _settle(world: World, mine: set[str | None]) -> None:
     """Apply events of the race that are new, or were made new again, as their messages would."""
     for _ in range(4):
-        found = [item for item in everything("EVENTS_TABLE") if item["state"] == "new" and item["event_id"] in mine]
-        for item in found:
-            apply_event(world.hub.hub_id, item["event_id"])
+        found = [event for event in logged() if event.state is EventState.NEW and event.event_id in mine]
+        for event in found:
+            apply_event(world.hub.hub_id, event.event_id)
         if not found:
             return
 
@@ -566,7 +567,7 @@ def _plain(world: World) -> dict[str, Any]:
             item[name] = bool(item.get(name))
         for name in ("waiting", "expires_at", "due_sk"):
             item.pop(name, None)
-    return found | {"held": sorted(item["event_id"] for item in everything("EVENTS_TABLE") if item["state"] == "held")}
+    return found | {"held": sorted(event.event_id for event in logged() if event.state is EventState.HELD)}
 
 
 def difference(one: Any, other: Any, place: str = "") -> list[str]:

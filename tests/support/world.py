@@ -19,7 +19,7 @@ from rollcall.members.projection import derive, single_valued, view, with_slice
 from rollcall.people import event_log, store
 from rollcall.people.events import DirectoryEvent, Kind
 from rollcall.people.merge import REGISTERS, lift
-from rollcall.people.model import Address, Holder, PersonRecord
+from rollcall.people.model import Address, Holder, LoggedEvent, PersonRecord
 from rollcall.people.sync import apply_event
 from rollcall.privacy.emails import normalise_email
 from rollcall.runtime import clients, dynamo
@@ -235,6 +235,11 @@ def _essence(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _essence(inner) for key, inner in value.items() if key not in VOLATILE}
     return value
+
+
+def logged() -> list[LoggedEvent]:
+    """Return every event of the log, of all hubs."""
+    return [event_log.from_item(item) for item in everything("EVENTS_TABLE") if "#E#" in item["pk"]]
 
 
 def everything(table: str) -> list[dict[str, Any]]:

@@ -11,10 +11,11 @@ from rollcall.invitations.model import Invitation, InvitationStatus
 from rollcall.mapping.table import MappingTable
 from rollcall.members.model import Manual, Member, Status
 from rollcall.members.projection import derive, single_valued, view, with_slice
-from rollcall.people.decide import ERASED, Decision, Known, decide
+from rollcall.people.decide import Decision, Known, decide
 from rollcall.people.events import DirectoryEvent, Kind, Stamp
 from rollcall.people.merge import lift, merge, tombstone
 from rollcall.people.model import Address, Barred, EventState, Holder, PersonRecord, Waiting
+from rollcall.people.outcomes import ERASED
 from rollcall.segments.model import Catalogue
 from tests.support.world import ROLES, RULES, SEGMENTS
 

@@ -9,9 +9,19 @@ from rollcall.invitations.model import Invitation, InvitationStatus
 from rollcall.members.model import Change, Hold, Member, Status
 from rollcall.members.projection import derive, same_content, single_valued, view, with_slice
 from rollcall.people.addresses import Move, Obstacle, move_address
-from rollcall.people.events import DirectoryEvent, Kind
 from rollcall.people.merge import DirectoryStatus, Person, Said, has_effect, merge
 from rollcall.people.model import Address, EventState, Outcome, PersonRecord, Waiting
+from rollcall.people.outcomes import (
+    ALREADY_APPLIED,
+    CHANGED,
+    CREATED,
+    END_DATE,
+    ERASED,
+    OLDER,
+    SAME,
+    SUPERSEDED,
+    UPDATED,
+)
 from rollcall.people.schedule import is_end_event, scheduled
 
 if TYPE_CHECKING:
@@ -19,7 +29,7 @@ if TYPE_CHECKING:
 
     from rollcall.hubs.model import Hub
     from rollcall.mapping.table import MappingTable
-    from rollcall.people.events import Stamp
+    from rollcall.people.events import DirectoryEvent, Stamp
     from rollcall.segments.model import Catalogue
 
 
@@ -116,24 +126,6 @@ class Decision:
         return bool(self.record or self.addresses or self.member or self.invitation)
 
 
-SUPERSEDED = Outcome(
-    EventState.NO_CHANGE, "superseded", "This person goes on under another id, as an admin decided; nothing was stored."
-)
-ERASED = Outcome(EventState.NO_CHANGE, "erased", "This person was erased; nothing was stored.")
-SAME = Outcome(EventState.NO_CHANGE, "same_values", "Everything it says was known already.")
-END_DATE = Outcome(EventState.APPLIED, "end_date_reached", "The end date was reached.")
-FUTURE = Outcome(
-    EventState.QUARANTINED,
-    "future_time",
-    "The event says it happened more than a day from now. Check the clock of the HR system, then replay it.",
-)
-UNSTORABLE = Outcome(
-    EventState.QUARANTINED,
-    "cannot_be_stored",
-    "It holds something that cannot be stored. Tell who operates Rollcall which system sent it, then replay it.",
-)
-
-
 HELD = {
     "removal_held": "More people would leave than the hub allows in a day. Nothing happened yet: an admin must decide.",
     "removal_undone": "An admin took this removal back, so it has no effect.",
@@ -196,7 +188,7 @@ def decide(
     outcome = _held_outcome(known, merged, event) or _outcome(known, merged, event, _obstacle(move, event))
     if removal and outcome == SAME:
         # Somebody whom an admin kept or took back: the directory says nothing new, and yet they leave.
-        outcome = _CHANGED.get(event.kind, _UPDATED)
+        outcome = CHANGED.get(event.kind, UPDATED)
     return Decision(
         outcome=outcome,
         record=record if is_changed else None,
@@ -316,15 +308,15 @@ def _outcome(known: Known, merged: Person, event: DirectoryEvent, obstacle: Obst
     if obstacle:
         return _ADDRESS_HELD[obstacle]
     if not has_effect(merged, event):
-        return Outcome(EventState.NO_CHANGE, "older", "Older than what we already have from this source.")
+        return OLDER
     if known.is_new:
-        return Outcome(EventState.APPLIED, "person_created", "A person the hub did not know yet.")
+        return CREATED
     if merged == before:
-        return Outcome(EventState.APPLIED, "already_applied", "Applied before; applying it again changed nothing.")
+        return ALREADY_APPLIED
     if _said(merged) == _said(before):
         return SAME
     is_end = is_end_event(event, replace(known.record, person=merged))
-    return END_DATE if is_end else _CHANGED.get(event.kind, _UPDATED)
+    return END_DATE if is_end else CHANGED.get(event.kind, UPDATED)
 
 
 _ADDRESS_HELD = {
@@ -343,11 +335,6 @@ _ADDRESS_HELD = {
         str(Obstacle.ERASED),
         "This e-mail address belonged to somebody who was erased: an admin must say whether it was given out again.",
     ),
-}
-_UPDATED = Outcome(EventState.APPLIED, "person_changed", "What the directory says of the person changed.")
-_CHANGED = {
-    Kind.DEACTIVATED: Outcome(EventState.APPLIED, "person_deactivated", "The person was deactivated."),
-    Kind.DELETED: Outcome(EventState.APPLIED, "person_deleted", "The person was deleted."),
 }
 
 

@@ -1,4 +1,8 @@
-"""The event log: the Events table. Its conditional put is the only commit point of a webhook."""
+"""The event log: the Events table. Its conditional put is the only commit point of a webhook.
+
+Every byte of an event is written twice and kept for long, so an item says nothing twice: hub, event and person, and
+when it was received, stand in its keys alone, and the usual words of what became of it in ``outcomes``.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rollcall.people.events import DirectoryEvent, Ignored, Kind
 from rollcall.people.model import EventState, LoggedEvent, Looking, Outcome, event_from_item, event_to_item
+from rollcall.people.outcomes import DETAILS, RECEIVED
 from rollcall.runtime import dynamo, lists, queues
 from rollcall.runtime.errors import TransientError
 from rollcall.runtime.ids import SHARDS, digest, shard_of
@@ -41,11 +46,28 @@ BROKEN = Outcome(
     "It could not be applied for a day because of a fault on our side. Tell who operates Rollcall, then replay it.",
 )
 Recorded = Literal["new", "duplicate", "conflict"]
+_SAID_ALREADY = frozenset({"event_id", "source_id"})
+_UNLESS_SAID: dict[str, object] = {"fields": {}, "attributes": {}, "groups": {}, "complete": False, "active": None}
 
 
 def pk(hub_id: str, event_id: str) -> str:
     """Return the key of an event."""
     return f"{hub_id}#E#{event_id}"
+
+
+def event_id_of(item: dict[str, Any]) -> str:
+    """Return the id of an event from its item."""
+    return str(item["pk"]).rpartition("#")[2]
+
+
+def person_id_of(item: dict[str, Any]) -> str | None:
+    """Return whom an event is about from its item; nothing where that is not known."""
+    return str(item["by_person_pk"]).rpartition("#")[2] if "by_person_pk" in item else None
+
+
+def received_at_of(item: dict[str, Any]) -> str:
+    """Return when an event was received from its item: RFC 3339 with milliseconds."""
+    return str(item["by_hub_sk"]).partition("#")[0]
 
 
 def record_event(
@@ -69,14 +91,15 @@ def record_event(
     except dynamo.ConditionFailedError as exc:
         if exc.old[0]["body_hash"] == body_hash:
             return "duplicate"
+        other_id = digest(event.event_id, body_hash)
         other = _item(hub_id, event, body_hash, received_at, person_id)
-        other |= _keys(hub_id, digest(item["event_id"], body_hash), received_at)
+        other |= _keys(hub_id, other_id, received_at)
         other |= {
             "state": str(EventState.QUARANTINED),
             "reason": "other_body",
             "detail": "An event with this id was received before, with other contents.",
         }
-        other |= _attention(hub_id, other["event_id"], to_text(received_at))
+        other |= _attention(hub_id, other_id)
         other.pop("due_pk", None)
         other.pop("due_sk", None)
         if exc.old[0].get("erased"):
@@ -92,13 +115,11 @@ def wake(hub_id: str, source_id: str, event_ids: Iterable[str]) -> None:
 
 
 def _keys(hub_id: str, event_id: str, received_at: datetime) -> dict[str, Any]:
-    at = to_text(received_at)
     return {
         "pk": pk(hub_id, event_id),
         "sk": "-",
-        "event_id": event_id,
         "by_hub_pk": f"{hub_id}#{shard_of(event_id)}",
-        "by_hub_sk": f"{at}#{event_id}",
+        "by_hub_sk": f"{to_text(received_at)}#{event_id}",
     }
 
 
@@ -106,24 +127,27 @@ def _item(
     hub_id: str, event: DirectoryEvent | Ignored, body_hash: str, received_at: datetime, person_id: str | None
 ) -> dict[str, Any]:
     item = _keys(hub_id, event.event_id, received_at)
-    item |= {
-        "hub_id": hub_id,
-        "source_id": event.source_id,
-        "body_hash": body_hash,
-        "received_at": to_text(received_at),
-    }
+    item |= {"source_id": event.source_id, "body_hash": body_hash}
     if isinstance(event, Ignored):
         return item | {"state": str(EventState.IGNORED), "reason": event.reason, "detail": event.detail}
     if person_id is not None:
-        item |= {"person_id": person_id, "by_person_pk": f"{hub_id}#{person_id}", "by_person_sk": item["by_hub_sk"]}
+        item["by_person_pk"] = f"{hub_id}#{person_id}"
     return item | {
-        "state": str(EventState.NEW),
-        "reason": "received",
-        "detail": "Received, not yet applied.",
-        "event": event_to_item(event),
+        "state": str(RECEIVED.state),
+        "reason": RECEIVED.reason,
+        "event": _said(event),
         "due_pk": f"event#{shard_of(event.event_id) % DUE_SHARDS}",
         "due_sk": to_text(received_at + FIRST_SWEEP),
-        "sweeps": 0,
+    }
+
+
+def _said(event: DirectoryEvent) -> dict[str, Any]:
+    """Return what an event says, without what it leaves open and what the item says already."""
+    said = event_to_item(event).items()
+    return {
+        name: value
+        for name, value in said
+        if name not in _SAID_ALREADY and not (name in _UNLESS_SAID and value == _UNLESS_SAID[name])
     }
 
 
@@ -147,24 +171,24 @@ def get_event(hub_id: str, event_id: str) -> LoggedEvent | None:
 def sources_of(hub_id: str, event_ids: Iterable[str]) -> dict[str, str]:
     """Return the source of each of the events, by the event's id; those not in the log are left out."""
     found = dynamo.get_many(TABLE, [(pk(hub_id, event_id), "-") for event_id in event_ids])
-    return {item["event_id"]: item["source_id"] for item in found.values()}
+    return {event_id_of(item): item["source_id"] for item in found.values()}
 
 
 def from_item(item: dict[str, Any]) -> LoggedEvent:
     """Read an event of the log from its item."""
+    name = {"event_id": event_id_of(item), "source_id": item["source_id"]}
     return LoggedEvent(
-        event_id=item["event_id"],
-        source_id=item["source_id"],
+        **name,
         state=EventState(item["state"]),
         reason=item["reason"],
-        detail=item["detail"],
-        received_at=item["received_at"],
+        detail=item.get("detail") or DETAILS.get(item["reason"], ""),
+        received_at=received_at_of(item),
         settled_at=item.get("settled_at"),
-        person_id=item.get("person_id"),
+        person_id=person_id_of(item),
         round=item.get("round", 0),
         tries=item.get("tries", 0),
         counts_for=item.get("counts_for"),
-        event=event_from_item(item["event"]) if item.get("event") else None,
+        event=event_from_item(name | item["event"]) if item.get("event") else None,
         looking=Looking(item.get("look_tries", 0), item.get("turn_at")),
     )
 
@@ -198,34 +222,35 @@ def settle_event(
     TransientError
         If it is not certain that it was written.
     """
-    item = dynamo.get(TABLE, pk(hub_id, event_id)) if outcome.state in NEED_ATTENTION else None
-    needs = _attention(hub_id, event_id, item["received_at"]) if item else {}
-    values: dict[str, Any] = {
-        "round": seen_round,
+    known: dict[str, Any] = {
         "state": str(outcome.state),
         "reason": outcome.reason,
-        "detail": outcome.detail,
-        "at": to_text(at),
-        "new": str(EventState.NEW),
-        "erased": outcome.reason == ERASED,
-        **needs,
+        "settled_at": to_text(at),
     }
-    update = "SET #state = :state, #reason = :reason, #detail = :detail, #settled_at = :at, #erased = :erased"
-    update += "".join(f", #{name} = :{name}" for name in needs)
-    gone = ["tries", "trouble", "troubled_at", "counts_for"]
-    if list_of:
-        update += ", #due_pk = :due_pk, #due_sk = :at"
-        values["due_pk"] = _credentials_list(hub_id, list_of)
+    gone = ["tries", "trouble", "troubled_at", "counts_for", "sweeps"]
+    if outcome.detail == DETAILS.get(outcome.reason):
+        gone.append("detail")
     else:
-        gone += ["due_pk", "due_sk", *(["event"] if outcome.reason == ERASED else [])]
-    update += " REMOVE " + ", ".join(f"#{name}" for name in gone)
+        known["detail"] = outcome.detail
+    if outcome.state in NEED_ATTENTION:
+        known |= _attention(hub_id, event_id)
+    if list_of:
+        known |= {"due_pk": _credentials_list(hub_id, list_of), "due_sk": to_text(at)}
+    else:
+        gone += ["due_pk", "due_sk"]
+    if outcome.reason == ERASED:
+        known["erased"] = True
+        gone.append("event")
     action = dynamo.update_action(
         TABLE,
         pk(hub_id, event_id),
         "-",
-        update,
+        "SET "
+        + ", ".join(f"#{name} = :{name}" for name in known)
+        + " REMOVE "
+        + ", ".join(f"#{name}" for name in gone),
         condition="#state = :new AND (attribute_not_exists(#round) OR #round = :round)",
-        values=values,
+        values={**known, "new": str(EventState.NEW), "round": seen_round},
     )
     counted = [_count(hub_id, counts_for, event_id, outcome.state)] if counts_for else []
     try:
@@ -262,7 +287,7 @@ def freeze_event(hub_id: str, event_id: str, looked: DirectoryEvent) -> Director
         "-",
         "SET #event = :event",
         condition="attribute_exists(#pk) AND #event.#look = :true",
-        values={"event": event_to_item(looked), "true": True},
+        values={"event": _said(looked), "true": True},
     )
     try:
         dynamo.write([action])
@@ -329,9 +354,9 @@ def _count(hub_id: str, replay_id: str, event_id: str, state: EventState) -> dyn
     )
 
 
-def _attention(hub_id: str, event_id: str, received_at: str) -> dict[str, str]:
-    """Return the keys that put an event among those that somebody should look at."""
-    return {"attention_pk": f"{hub_id}#{shard_of(event_id)}", "attention_sk": f"{received_at}#{event_id}"}
+def _attention(hub_id: str, event_id: str) -> dict[str, str]:
+    """Return the key that puts an event among those that somebody should look at."""
+    return {"attention_pk": f"{hub_id}#{shard_of(event_id)}"}
 
 
 def note_trouble(hub_id: str, event_id: str, trouble: str, at: datetime) -> None:
@@ -391,7 +416,7 @@ def reopen_action(hub_id: str, event_id: str, at: datetime, replay_id: str = "")
         "SET #state = :new, #reason = :reason, #detail = :detail, "
         "#due_pk = :due_pk, #due_sk = :due_sk, #sweeps = :zero, #round = if_not_exists(#round, :zero) + :one"
         + (", #replay = :replay, #counts_for = :replay" if replay_id else "")
-        + " REMOVE #look_tries, #turn_at, #tries, #trouble, #troubled_at, #attention_pk, #attention_sk",
+        + " REMOVE #look_tries, #turn_at, #tries, #trouble, #troubled_at, #attention_pk",
         condition="(attribute_exists(#event) OR #erased = :true)" + (_NOT_YET if replay_id else ""),
         values={
             "true": True,
@@ -494,7 +519,7 @@ def put_off(due: DueEvent, at: datetime) -> str | None:
         settle_event(due.hub_id, due.event_id, outcome, at, item.get("round", 0), counts_for=item.get("counts_for"))
         log.error("event_failed", hub_id=due.hub_id, event_id=due.event_id, reason=outcome.reason)
         return None
-    sweeps = item["sweeps"] + 1
+    sweeps = item.get("sweeps", 0) + 1
     action = dynamo.update_action(
         TABLE,
         item["pk"],
@@ -538,8 +563,7 @@ class Search:
         """Tell whether an item of the log is wanted."""
         kind = item["event"]["kind"] if item.get("event") else None
         return (
-            "event_id" in item
-            and self.state in (None, item["state"])
+            self.state in (None, item["state"])
             and self.reason in ("", item["reason"])
             and self.kind in (None, kind)
             and self.source_id in ("", item["source_id"])
@@ -569,6 +593,7 @@ def list_events(
         since=wanted.since,
         until=wanted.until,
         keep=wanted.keeps,
+        order="by_hub_sk",
         whole=index != "attention",
     )
     return [from_item(item) for item in items], next_cursor

@@ -226,8 +226,8 @@ def event_to_item(event: DirectoryEvent) -> Item:
 
 
 def event_from_item(item: Item) -> DirectoryEvent:
-    """Read an event from its plain dict."""
-    attributes = {name: _value(value) for name, value in item["attributes"].items()}
+    """Read an event from its plain dict; what is empty may be left out."""
+    attributes = {name: _value(value) for name, value in item.get("attributes", {}).items()}
     return DirectoryEvent(**{**item, "kind": Kind(item["kind"]), "attributes": attributes})
 
 

@@ -232,7 +232,7 @@ def _page(
         whole=True,
     )
     found = [
-        (str(item["event_id"]), str(item["source_id"]))
+        (event_log.event_id_of(item), str(item["source_id"]))
         for item in page.items
         if wanted.source_id in ("", item["source_id"])
         # One that this replay made new before a death is in another state now.

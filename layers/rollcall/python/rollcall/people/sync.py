@@ -25,10 +25,11 @@ from rollcall.members.projection import single_valued, view
 from rollcall.members.recompute import recompute_member
 from rollcall.people import event_log, store
 from rollcall.people.addresses import last_said, rank_of
-from rollcall.people.decide import ERASED, FUTURE, UNSTORABLE, Decision, Known, decide
+from rollcall.people.decide import Decision, Known, decide
 from rollcall.people.ending import end_if_due
 from rollcall.people.merge import Said, lift, merge
 from rollcall.people.model import Address, EventState, LoggedEvent, Looking, Outcome, PersonRecord, Waiting
+from rollcall.people.outcomes import ERASED, FUTURE, UNSTORABLE
 from rollcall.plans.messages import wake as announce
 from rollcall.privacy.emails import usable_email
 from rollcall.runtime import dynamo

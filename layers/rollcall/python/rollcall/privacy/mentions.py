@@ -90,7 +90,7 @@ def _event(ctx: HubContext, erasure: Erasure, namer: Namer, item: Item) -> None:
     del ctx
     said = (item.get("event") or {}).get("attributes") or {}
     kept = {name: namer.without(value) for name, value in said.items()}
-    if kept == said or item.get("person_id") in erasure.subject.persons:
+    if kept == said or event_log.person_id_of(item) in erasure.subject.persons:
         return
     action = dynamo.update_action(
         event_log.TABLE,

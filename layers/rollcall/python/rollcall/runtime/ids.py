@@ -8,7 +8,8 @@ import re
 from ulid import ULID
 
 ULID_PATTERN = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
-HASH_PATTERN = re.compile(r"[0-9a-f]{32}")
+HASH_CHARS = 32
+HASH_PATTERN = re.compile(rf"[0-9a-f]{{{HASH_CHARS}}}")
 SHARDS = 16
 
 
@@ -37,7 +38,7 @@ def digest(*parts: str) -> str:
         raw = part.encode("utf-8", "surrogatepass")
         hasher.update(f"{len(raw)}:".encode())
         hasher.update(raw)
-    return hasher.hexdigest()[:32]
+    return hasher.hexdigest()[:HASH_CHARS]
 
 
 def event_id(source_id: str, source_event_id: str) -> str:

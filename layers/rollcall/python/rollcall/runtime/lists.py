@@ -126,18 +126,21 @@ def newest(
     since: str = "",
     until: str = "",
     keep: Callable[[Item], bool],
+    order: str = "",
     whole: bool = False,
 ) -> tuple[list[Item], str | None]:
     """Return up to ``limit`` items of the partitions that are to be kept, newest first, and the next page's cursor.
 
     Parameters
     ----------
+    order
+        The sort key of the index where it is not its own, since several indexes share one.
     since, until
         Sort keys at or after, and before: nothing else is read.
     whole
         The index holds keys alone, so the items are read from the table.
     """
-    field = f"{index}_sk"
+    field = order or f"{index}_sk"
     upper = min((bound for bound in (cursor, until) if bound), default="~")
     found: list[Item] = []
     horizon: list[str] = []

@@ -22,7 +22,7 @@ from rollcall.runtime.errors import (
     TransientError,
     UnauthenticError,
 )
-from rollcall.runtime.ids import is_ulid
+from rollcall.runtime.ids import HASH_CHARS, is_ulid
 from rollcall.runtime.observability import describe, log
 from rollcall.sources import health
 from rollcall.sources.model import Delivery, as_the_source_wants
@@ -71,7 +71,7 @@ def receive(
     except (TooLargeError, UnauthenticError, MalformedError) as exc:
         health.note_refused(hub_id, source_id, received_at, exc)
         raise
-    new = _record(source, events, hashlib.sha256(raw).hexdigest(), received_at)
+    new = _record(source, events, hashlib.sha256(raw).hexdigest()[:HASH_CHARS], received_at)
     waiting = [event.event_id for event in new if isinstance(event, DirectoryEvent)]
     if waiting:
         try:
