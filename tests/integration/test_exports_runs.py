@@ -188,11 +188,11 @@ def test_whole_list_of_a_hub_comes_in_its_order_from_any_place_on(
 ) -> None:
     """Of all shards, page by page, as the index sorts them; behind a place nothing comes twice or is missed."""
     monkeypatch.setattr(lists, "PAGE", 2)
-    found = [item["by_name_sk"] for item in lists.every("PEOPLE_TABLE", world.hub.hub_id, "by_name")]
+    found = [item["by_name_sk"] for item in lists.every("PEOPLE_TABLE", world.hub.hub_id, "by_name", whole=True)]
     assert found == sorted(found)
     assert len(found) == len(NAMES)
     for number, place in enumerate(found):
-        rest = lists.every("PEOPLE_TABLE", world.hub.hub_id, "by_name", after=place)
+        rest = lists.every("PEOPLE_TABLE", world.hub.hub_id, "by_name", after=place, whole=True)
         assert [item["by_name_sk"] for item in rest] == found[number + 1 :]
     assert list(lists.every("PEOPLE_TABLE", new_id(), "by_name")) == []
 

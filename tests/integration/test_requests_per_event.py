@@ -42,9 +42,9 @@ class Case:
 
 
 CASES = [
-    Case("a member moves", {"attributes": {"Office": "Toronto"}}, 10, 9),
-    Case("nothing new", {"attributes": {"Office": "London"}}, 8, 9),
-    Case("a member leaves", {}, 21, 11, Kind.DEACTIVATED),
+    Case("a member moves", {"attributes": {"Office": "Toronto"}}, 9, 9),
+    Case("nothing new", {"attributes": {"Office": "London"}}, 7, 9),
+    Case("a member leaves", {}, 20, 11, Kind.DEACTIVATED),
 ]
 
 

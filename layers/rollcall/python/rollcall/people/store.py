@@ -19,7 +19,7 @@ from rollcall.people.model import (
     person_to_item,
 )
 from rollcall.runtime import dynamo, lists
-from rollcall.runtime.ids import SHARDS, shard_of
+from rollcall.runtime.ids import shard_of
 from rollcall.runtime.sizes import checked
 from rollcall.runtime.times import to_text
 
@@ -278,28 +278,26 @@ def check_person(hub_id: str, record: PersonRecord) -> dynamo.Action:
 
 
 def all_persons(hub_id: str) -> Iterator[PersonRecord]:
-    """Yield every person of the hub that is not deleted, shard by shard; memory holds one page."""
-    for shard in range(SHARDS):
-        for item in dynamo.query_all(TABLE, f"{hub_id}#{shard}", index="by_name"):
-            yield record_from_item(item)
+    """Yield every person of the hub that is not deleted, by name; memory holds some pages of each shard."""
+    return (record for _, record in persons_after(hub_id))
 
 
 def persons_after(hub_id: str, after: str = "") -> Iterator[tuple[str, PersonRecord]]:
     """Yield all persons by name, or those behind a place in the list, each with its own place (``lists.every``)."""
-    for item in lists.every(TABLE, hub_id, "by_name", after=after):
+    for item in lists.every(TABLE, hub_id, "by_name", after=after, whole=True):
         yield item["by_name_sk"], record_from_item(item)
 
 
 def all_attribute_names(hub_id: str, source_id: str = "", *, with_groups: bool = False) -> set[str]:
     """Return which HRIS attributes anybody in the hub has, or anybody of one source; memory holds names only."""
     found: set[str] = set()
-    for item in lists.every(TABLE, hub_id, "by_name"):
+    for item in lists.every(TABLE, hub_id, "by_name", whole=True):
         if not source_id or item["source_id"] == source_id:
             found |= attribute_names(item, with_groups=with_groups)
     return found
 
 
-def list_persons(hub_id: str, *, limit: int, cursor: str = "") -> tuple[list[PersonRecord], str | None]:
-    """Return persons by name, and the cursor of the next page."""
-    items, next_cursor = lists.page(TABLE, hub_id, "by_name", limit=limit, cursor=cursor)
-    return [record_from_item(item) for item in items], next_cursor
+def list_persons(hub_id: str, *, limit: int, cursor: str = "") -> tuple[list[tuple[str, PersonRecord]], str | None]:
+    """Return persons by name as they are now, each with their place in the list, and the cursor of the next page."""
+    items, next_cursor = lists.page(TABLE, hub_id, "by_name", limit=limit, cursor=cursor, whole=True)
+    return [(item["by_name_sk"], record_from_item(item)) for item in items], next_cursor

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 Item = dict[str, Any]
 PAGE = 500
 KIND = "mentions"
+# Their lists hold keys alone.
+_LEAN = frozenset({event_log.TABLE, people.TABLE})
 # Somebody who once had the same address: it is said of themselves.
 _OWN = frozenset({"email"})
 
@@ -75,11 +77,12 @@ def _pages(table: str, pk: str, index: str, start: str) -> Iterator[tuple[list[I
     field = f"{index}_sk"
     while True:
         condition, values = (f"#{field} > :start", {"start": start}) if start else ("", {})
-        is_lean = table == event_log.TABLE
+        is_lean = table in _LEAN
         page = dynamo.query(table, pk, index=index, condition=condition, values=values, limit=PAGE, whole=is_lean)
-        if not page.items:
+        last = page.next_position or (page.items[-1] if page.items else None)
+        if last is None:
             return
-        start = str(page.items[-1][field])
+        start = str(last[field])
         yield page.items, start
         if page.next_position is None:
             return

@@ -321,7 +321,7 @@ def query(
 
     ``condition`` speaks of the sort key, such as ``begins_with(#sk, :prefix)`` or ``#due_sk < :now``; ``fields`` names
     what of the items is wanted, such as ``#member_id, #shown.#roles``: all, unless told. ``whole`` is for an index that
-    holds keys alone: the items are read from the table then, consistently; one that is gone meanwhile is left out.
+    holds keys alone: the items are read from the table then (``read_entries``).
     """
     key = f"{index}_pk" if index else "pk"
     expression = f"#{key} = :pk" + (f" AND {condition}" if condition else "")
@@ -349,9 +349,25 @@ def query(
     last = answer.get("LastEvaluatedKey")
     items = [from_item(item) for item in answer.get("Items", [])]
     if whole:
-        held = get_many(table, [(item["pk"], item["sk"]) for item in items])
-        items = [held[item["pk"], item["sk"]] for item in items if (item["pk"], item["sk"]) in held]
+        items = read_entries(table, index, items)
     return Page(items, from_item(last) if last else None)
+
+
+def read_entries(table: str, index: str, entries: Sequence[Item]) -> list[Item]:
+    """Read the items that entries of an index stand for, consistently and in their order, where it holds keys alone.
+
+    An item that is gone meanwhile, or no longer in this list, is left out. One that has moved within the list keeps
+    the sort key of its entry: pages and cursors are those of the index, whatever the table says by now.
+    """
+    partition = f"{index}_pk"
+    held = get_many(table, [(entry["pk"], entry["sk"]) for entry in entries])
+    found: list[Item] = []
+    for entry in entries:
+        item = held.get((entry["pk"], entry["sk"]))
+        if item is not None and item.get(partition) == entry[partition]:
+            item.update(entry)
+            found.append(item)
+    return found
 
 
 def query_all(

@@ -20,7 +20,7 @@ AT_ONCE = 8
 PAGE = 200
 
 
-def every(table: str, hub_id: str, index: str, *, after: str = "") -> Iterator[Item]:
+def every(table: str, hub_id: str, index: str, *, after: str = "", whole: bool = False) -> Iterator[Item]:
     """Yield every item of the hub in the order of the index, its shards read side by side.
 
     Memory holds two pages of 200 items of each shard, however many there are.
@@ -29,6 +29,8 @@ def every(table: str, hub_id: str, index: str, *, after: str = "") -> Iterator[I
     ----------
     after
         Sort key of the item behind which to begin; empty for all.
+    whole
+        The index holds keys alone, so the items are read from the table.
     """
     field = f"{index}_sk"
     condition, values = (f"#{field} > :after", {"after": after}) if after else ("", {})
@@ -43,6 +45,7 @@ def every(table: str, hub_id: str, index: str, *, after: str = "") -> Iterator[I
                 condition=condition,
                 values=values,
                 limit=PAGE,
+                whole=whole,
             )
             shards.append(_ahead(pool, ask, pool.submit(ask)))
         try:
@@ -69,6 +72,7 @@ def page(
     cursor: str = "",
     newest_first: bool = False,
     keep: Callable[[Item], bool] | None = None,
+    whole: bool = False,
 ) -> tuple[list[Item], str | None]:
     """Return up to ``limit`` items of the hub in the order of the index, and the cursor of the next page.
 
@@ -78,6 +82,8 @@ def page(
         Sort key of the last item of the page before; empty for the first page.
     keep
         Filter; items it refuses do not count. A page may then hold fewer items than there are, never too many.
+    whole
+        The index holds keys alone, so the items of the page are read from the table; ``keep`` sees the keys.
     """
     field = f"{index}_sk"
     condition, values = "", {}
@@ -85,7 +91,6 @@ def page(
         condition = f"#{field} {'<' if newest_first else '>'} :cursor"
         values = {"cursor": cursor}
     found: list[Item] = []
-    more = False
     horizon: list[str] = []
     for shard in range(SHARDS):
         answer = dynamo.query(
@@ -99,9 +104,9 @@ def page(
         )
         found += answer.items
         if answer.next_position is not None:
-            more = True
-            horizon.append(str(answer.items[-1][field]) if answer.items else cursor)
+            horizon.append(str(answer.next_position[field]))
     found.sort(key=lambda item: str(item[field]), reverse=newest_first)
+    end = None
     if horizon:
         # Beyond the nearest end of a shard's page there may be items that were not read.
         end = max(horizon) if newest_first else min(horizon)
@@ -111,9 +116,9 @@ def page(
         if keep is None or keep(item):
             kept.append(item)
             if len(kept) == limit:
-                last = item is found[-1]
-                return kept, str(item[field]) if more or not last else None
-    return kept, str(found[-1][field]) if more and found else None
+                end = str(item[field]) if end or item is not found[-1] else None
+                break
+    return dynamo.read_entries(table, index, kept) if whole else kept, end
 
 
 def newest(
@@ -156,8 +161,8 @@ def newest(
             whole=whole,
         )
         found += [item for item in answer.items if item[field] < upper]
-        if answer.next_position is not None and answer.items:
-            horizon.append(str(answer.items[-1][field]))
+        if answer.next_position is not None:
+            horizon.append(str(answer.next_position[field]))
     # Beyond the nearest end of a partition's page there may be items that were not read.
     end = max(horizon, default="")
     seen = sorted((item for item in found if item[field] >= end), key=lambda item: str(item[field]), reverse=True)
