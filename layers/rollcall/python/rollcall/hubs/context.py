@@ -6,7 +6,7 @@ One query reads settings and the versions of the other two; these are kept per h
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rollcall.hubs import store
 from rollcall.hubs.model import Hub
@@ -51,16 +51,7 @@ def load(hub_id: str) -> HubContext:
     NotFoundError
         If there is no such hub.
     """
-    items = {
-        item["sk"]: item
-        for item in dynamo.query_all(
-            store.TABLE,
-            hub_id,
-            condition="#sk BETWEEN :first AND :last",
-            values={"first": "CATALOGUE", "last": "MAPPING"},
-            consistent=True,
-        )
-    }
+    items = _items(hub_id)
     if "HUB" not in items:
         raise NotFoundError
     hub = Hub.from_item(items["HUB"])
@@ -77,6 +68,18 @@ def load(hub_id: str) -> HubContext:
 
 def current_versions(hub_id: str) -> tuple[int, int]:
     """Return the versions of the mapping table and the catalogue that are published now."""
-    found = dynamo.get_many(store.TABLE, [(hub_id, "MAPPING"), (hub_id, "CATALOGUE")])
-    versions = {sk: item["version"] for (_, sk), item in found.items()}
+    versions = {sk: item.get("version", 0) for sk, item in _items(hub_id, "#sk, #version").items()}
     return versions.get("MAPPING", 0), versions.get("CATALOGUE", 0)
+
+
+def _items(hub_id: str, fields: str = "") -> dict[str, dict[str, Any]]:
+    """Read what lies from CATALOGUE to MAPPING, with the hub between them; together it costs less than apart."""
+    found = dynamo.query_all(
+        store.TABLE,
+        hub_id,
+        condition="#sk BETWEEN :first AND :last",
+        values={"first": "CATALOGUE", "last": "MAPPING"},
+        consistent=True,
+        fields=fields,
+    )
+    return {item["sk"]: item for item in found}

@@ -20,6 +20,11 @@ def pk(hub_id: str, address_id: str) -> str:
     return f"{hub_id}#I#{address_id}"
 
 
+def key(hub_id: str, address_id: str) -> tuple[str, str]:
+    """Return table and key of an invitation, to be read together with others."""
+    return TABLE, pk(hub_id, address_id)
+
+
 def get_invitation(hub_id: str, address_id: str) -> Invitation | None:
     """Return the invitation of an address, read consistently, or nothing."""
     item = dynamo.get(TABLE, pk(hub_id, address_id))

@@ -26,6 +26,11 @@ def pk(hub_id: str, member_id: str) -> str:
     return f"{hub_id}#M#{member_id}"
 
 
+def key(hub_id: str, member_id: str) -> tuple[str, str]:
+    """Return table and key of a member, to be read together with others."""
+    return TABLE, pk(hub_id, member_id)
+
+
 def get_member(hub_id: str, member_id: str) -> Member | None:
     """Return a member, read consistently, or nothing. Deleted ones are returned too: look at their status."""
     item = dynamo.get(TABLE, pk(hub_id, member_id))

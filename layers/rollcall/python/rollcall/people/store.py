@@ -158,6 +158,11 @@ def get_address(hub_id: str, address_id: str) -> Address:
     return address_from_item(item) if item else Address(address_id)
 
 
+def address_key(hub_id: str, address_id: str) -> tuple[str, str]:
+    """Return table and key of an address, to be read together with others."""
+    return TABLE, address_pk(hub_id, address_id)
+
+
 def get_addresses(hub_id: str, address_ids: Iterable[str]) -> dict[str, Address]:
     """Return the addresses that somebody holds or held, by id."""
     found = dynamo.get_many(TABLE, [(address_pk(hub_id, address_id), "-") for address_id in address_ids])

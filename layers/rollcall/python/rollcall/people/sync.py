@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 from rollcall.guard.admit import Admitted, admit
 from rollcall.hubs import context
 from rollcall.invitations import store as invitations
+from rollcall.invitations.model import invitation_from_item
 from rollcall.members import store as members
-from rollcall.members.model import Change, Status
+from rollcall.members.model import Change, Status, member_from_item
 from rollcall.members.projection import single_valued, view
 from rollcall.members.recompute import recompute_member
 from rollcall.people import event_log, store
@@ -44,12 +45,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from rollcall.hubs.context import HubContext
+    from rollcall.invitations.model import Invitation
     from rollcall.members.model import Hold, Member
     from rollcall.people.events import DirectoryEvent
     from rollcall.people.merge import Person
     from rollcall.people.model import LoggedEvent
 
 FAR_FUTURE = timedelta(hours=24)
+Items = dict[tuple[str, str], dynamo.Item | None]
 
 
 def apply_event(hub_id: str, event_id: str, look_until: float = math.inf) -> Outcome | None:
@@ -217,7 +220,7 @@ def _look(hub_id: str, event: DirectoryEvent, ctx: HubContext) -> Known:
     said = said_of(ctx, merged)
     email = usable_email(merged.text("email"))
     wanted_id = ctx.key.address_id(email) if email else None
-    addresses = store.get_addresses(hub_id, dict.fromkeys(filter(None, [record.address_id, wanted_id, *said])))
+    addresses, items = _read_together(hub_id, record, wanted_id, said)
     wanted = (addresses.get(wanted_id) or Address(wanted_id)) if wanted_id else None
     held = addresses.get(record.address_id) if record.address_id else None
     member_id = record.member_id or (wanted.member_id if wanted else None)
@@ -227,8 +230,8 @@ def _look(hub_id: str, event: DirectoryEvent, ctx: HubContext) -> Known:
         is_new=stored is None,
         wanted=wanted,
         held=held,
-        member=members.get_member(hub_id, member_id) if member_id else None,
-        invitation=invitations.get_invitation(hub_id, invited.address_id) if invited else None,
+        member=_member(hub_id, member_id, items) if member_id else None,
+        invitation=_invitation(hub_id, invited.address_id, items) if invited else None,
         said=said,
         others=tuple(
             addresses.get(name) or Address(name) for name in said if name not in {"", wanted_id, record.address_id}
@@ -239,6 +242,44 @@ def _look(hub_id: str, event: DirectoryEvent, ctx: HubContext) -> Known:
             if record.address_id != wanted_id or _is_overtaken(wanted, record, said)
         },
     )
+
+
+def _read_together(
+    hub_id: str, record: PersonRecord, wanted_id: str | None, said: Mapping[str, Said]
+) -> tuple[dict[str, Address], Items]:
+    """Read in one call what the person leads to; nearly always all that there is.
+
+    Returns
+    -------
+    tuple
+        The addresses by id, and what was asked for by table and key, ``None`` where there is nothing.
+    """
+    names = dict.fromkeys(filter(None, [record.address_id, wanted_id, *said]))
+    keys = {name: store.address_key(hub_id, name) for name in names}
+    asked = list(keys.values())
+    if record.member_id:
+        asked.append(members.key(hub_id, record.member_id))
+    if invited_id := record.address_id or wanted_id:
+        asked.append(invitations.key(hub_id, invited_id))
+    found = dynamo.get_together(asked)
+    addresses = {name: store.address_from_item(found[key]) for name, key in keys.items() if key in found}
+    return addresses, {key: found.get(key) for key in asked}
+
+
+def _member(hub_id: str, member_id: str, items: Items) -> Member | None:
+    key = members.key(hub_id, member_id)
+    if key not in items:
+        return members.get_member(hub_id, member_id)
+    item = items[key]
+    return member_from_item(item) if item else None
+
+
+def _invitation(hub_id: str, address_id: str, items: Items) -> Invitation | None:
+    key = invitations.key(hub_id, address_id)
+    if key not in items:
+        return invitations.get_invitation(hub_id, address_id)
+    item = items[key]
+    return invitation_from_item(item) if item else None
 
 
 def _claims_of_leavers(ctx: HubContext, address: Address) -> Iterator[Waiting]:

@@ -271,28 +271,48 @@ def get_many(table: str, keys: Iterable[tuple[str, str]], *, consistent: bool = 
     wanted = list(dict.fromkeys(keys))
     name = env(table)
     for start in range(0, len(wanted), 100):
-        request: Any = {
-            name: {
-                "Keys": [to_item({"pk": pk, "sk": sk}) for pk, sk in wanted[start : start + 100]],
-                "ConsistentRead": consistent,
-            }
-        }
-        tries = 0
-        while request:
-            tries += 1
-            if tries > MAX_READS:
-                raise TransientError
-            try:
-                answer = clients.dynamodb().batch_get_item(RequestItems=request)
-            except ClientError as exc:
-                raise _translate(exc) from exc
-            except BotoCoreError as exc:
-                raise TransientError from exc
-            for raw in answer.get("Responses", {}).get(name, []):
-                item = from_item(raw)
-                found[item["pk"], item["sk"]] = item
-            request = answer.get("UnprocessedKeys")
+        keys_of = [to_item({"pk": pk, "sk": sk}) for pk, sk in wanted[start : start + 100]]
+        for _, item in _get_batch({name: {"Keys": keys_of, "ConsistentRead": consistent}}):
+            found[item["pk"], item["sk"]] = item
     return found
+
+
+def get_together(keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Item]:
+    """Read a few items of several tables in one call, consistently, and return those that exist.
+
+    Parameters
+    ----------
+    keys
+        The table and ``pk`` of each; at most 100. Their ``sk`` is ``-``.
+    """
+    tables: dict[str, list[str]] = {}
+    for table, pk in dict.fromkeys(keys):
+        tables.setdefault(table, []).append(pk)
+    names = {env(table): table for table in tables}
+    request = {
+        name: {"Keys": [to_item({"pk": pk, "sk": "-"}) for pk in tables[table]], "ConsistentRead": True}
+        for name, table in names.items()
+    }
+    return {(names[name], item["pk"]): item for name, item in _get_batch(request)}
+
+
+def _get_batch(request: Any) -> Iterator[tuple[str, Item]]:  # noqa: ANN401 - as botocore has it
+    """Yield name of the table and item of a batch, asking again for what AWS left out."""
+    for _ in range(MAX_READS):
+        if not request:
+            return
+        try:
+            answer = clients.dynamodb().batch_get_item(RequestItems=request)
+        except ClientError as exc:
+            raise _translate(exc) from exc
+        except BotoCoreError as exc:
+            raise TransientError from exc
+        for name, items in answer.get("Responses", {}).items():
+            for raw in items:
+                yield name, from_item(raw)
+        request = answer.get("UnprocessedKeys")
+    if request:
+        raise TransientError
 
 
 @dataclass(frozen=True, slots=True)
