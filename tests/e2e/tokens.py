@@ -52,6 +52,11 @@ def ended(token: str, seconds_ago: int, *, state: Path, pool_id: str) -> str:
     return f"{head}.{body}.{_encode(signature)}"
 
 
+def renewed(token: str, *, state: Path, pool_id: str) -> str:
+    """Return the token as the pool would issue it now, for what takes longer than a token lives."""
+    return ended(token, -LIFE_SECONDS, state=state, pool_id=pool_id)
+
+
 def of_another_hub(stack: dict[str, Any], folder: Path) -> str:
     """Return a valid token of an admin of a hub made for this."""
     admin = f"other-{uuid.uuid4().hex[:8]}@example.com"
