@@ -12,11 +12,12 @@ from moto.s3.models import S3Backend
 
 from rollcall.exports import invites, store, writing
 from rollcall.exports.model import Export, Kind, State
-from rollcall.exports.run import run_export
+from rollcall.exports.run import mail_id, run_export
 from rollcall.files import storage
 from rollcall.files.rows import read_rows
 from rollcall.files.storage import open_object
 from rollcall.hubs.model import Permission
+from rollcall.mail import store as mails
 from rollcall.people.events import Kind as EventKind
 from rollcall.runtime import clients
 from rollcall.runtime.ids import new_id
@@ -200,4 +201,7 @@ def test_an_export_that_cannot_be_finished_says_so_and_leaves_no_upload(monkeypa
         assert found is not None
         assert (found.state, found.reason) == (State.FAILED, "took_too_long")
         assert store.look_later(export.hub_id, export.export_id, now()) is False
+        told = mails.get(export.hub_id, mail_id(export))
+        assert told is not None
+        assert (told.to, "ask for it again" in told.params["text"], told.attachment) == (export.email, True, None)
     assert "Uploads" not in clients.s3().list_multipart_uploads(Bucket=env("FILES_BUCKET"))

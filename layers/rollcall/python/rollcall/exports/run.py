@@ -35,6 +35,12 @@ if TYPE_CHECKING:
     from rollcall.hubs.model import Hub
 
 EMAILS = "EMAILS_QUEUE_URL"
+FAILURES = {
+    "took_too_long": "Making it took more than half a day, so it was given up. Please ask for it again. If it happens "
+    "once more, choose fewer people, or tell who operates Rollcall.",
+    "too_many_columns": "The HR system says more different things of people than a file may have columns (1,000). Ask "
+    "those who look after it to send fewer, then ask for the file again.",
+}
 T = TypeVar("T")
 
 
@@ -80,7 +86,7 @@ def run_export(hub_id: str, export_id: str, run: int = 0) -> State | None:
     # Also what a run before had to do, which perhaps died.
     if export.state not in UNFINISHED and export.runs > 1:
         clear_away(export)
-    if export.state is State.DONE:
+    if export.state is State.DONE or export.reason in FAILURES:
         _send(export)
     return export.state
 
@@ -89,18 +95,18 @@ def _run(export: Export, run: int) -> None:
     try:
         ctx = context.load(export.hub_id)
     except NotFoundError:
-        _fail(export, "hub_gone")
+        _fail(None, export, "hub_gone")
         return
     if from_text(export.begun_at) < now() - GIVE_UP:
-        _fail(export, "took_too_long")
+        _fail(ctx.hub, export, "took_too_long")
         return
     try:
         rows = _write_table(ctx, export) if export.kind is Kind.MAPPING else write_file(ctx, export, run)
     except people.TooManyColumnsError:
-        _fail(export, "too_many_columns")
+        _fail(ctx.hub, export, "too_many_columns")
         return
     except NotFoundError:
-        _fail(export, "took_too_long")  # the bucket's life-cycle rule took what was there
+        _fail(ctx.hub, export, "took_too_long")  # the bucket's life-cycle rule took what was there
         return
     except store.OvertakenError:
         log.info("export_overtaken", hub_id=export.hub_id, export_id=export.export_id)
@@ -117,13 +123,16 @@ def _run(export: Export, run: int) -> None:
         )
 
 
-def _fail(export: Export, reason: str) -> None:
-    if store.fail(export, reason, to_text(now())):
+def _fail(hub: Hub | None, export: Export, reason: str) -> None:
+    """Settle an export as failed, and tell who asked for it; of a hub that is gone there is nobody to tell."""
+    at = now()
+    mail = [mails.put_action(_bad_news(hub, export, reason, at))] if hub and export.email else []
+    if store.fail(export, reason, to_text(at), mail):
         log.warning("export_failed", hub_id=export.hub_id, export_id=export.export_id, reason=reason)
 
 
 def mail_id(export: Export) -> str:
-    """Return the id of the mail that brings the file."""
+    """Return the id of the mail that brings the file, or says that there is none."""
     return digest("export", export.export_id)
 
 
@@ -166,6 +175,18 @@ def _mail(hub: Hub, export: Export, key: str, rows: int, at: datetime) -> Mail:
             **allowed,
         },
         attachment=attachment,
+    )
+
+
+def _bad_news(hub: Hub, export: Export, reason: str, at: datetime) -> Mail:
+    return Mail(
+        mail_id=mail_id(export),
+        hub_id=export.hub_id,
+        kind=MailKind.NOTICE,
+        to=export.email,
+        language=hub.locale,
+        not_before=at,
+        params={"title": f"your file “{export.file_name}” could not be made", "text": FAILURES[reason]},
     )
 
 

@@ -183,10 +183,14 @@ def finish(
     return True
 
 
-def fail(export: Export, reason: str, at: str) -> bool:
-    """Settle an export as failed for good; ``reason`` is a stable code. Returns whether this call did it."""
+def fail(export: Export, reason: str, at: str, with_it: Sequence[dynamo.Action] = ()) -> bool:
+    """Settle an export as failed for good, in one transaction with what goes with it (the mail).
+
+    ``reason`` is a stable code. Returns whether this call did it.
+    """
+    failed = _in_run(export, _FAILED, {"state": str(State.FAILED), "reason": reason, "at": at})
     try:
-        dynamo.write([_in_run(export, _FAILED, {"state": str(State.FAILED), "reason": reason, "at": at})])
+        dynamo.write([failed, *with_it])
     except dynamo.ConditionFailedError:
         return False
     return True
