@@ -355,7 +355,7 @@ def test_suppressed_address_gets_no_other_mail(world: World) -> None:
 
 
 def test_revoked_invitation_stays_revoked(world: World) -> None:
-    """Revoking twice is revoking once; the filter finds it."""
+    """Revoking twice is revoking once; the filter finds it, and the activity says who did it."""
     invitation = invited(world)
     path = f"/invitations/{invitation.address_id}/revoke"
     assert [ask(world, "POST", path, role="inviter").json["status"] for _ in range(2)] == ["revoked", "revoked"]
@@ -364,6 +364,9 @@ def test_revoked_invitation_stays_revoked(world: World) -> None:
     assert stored.rev == 2
     assert len(ask(world, "GET", "/invitations", query={"status": "revoked"}).json["items"]) == 1
     assert ask(world, "GET", "/invitations", query={"status": "sent"}).json["items"] == []
+    (entry,) = ask(world, "GET", "/activity", query={"kind": "invitation_revoked"}).json["items"]
+    assert (entry["field"], entry["old"], entry["new"]) == ("invitation", "sent", "revoked")
+    assert entry["actor"] == "subject-of-ada"
 
 
 def test_first_mail_of_the_bulk_invite_counts_as_on_its_way(world: World) -> None:

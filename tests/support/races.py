@@ -262,7 +262,7 @@ def _press(answer: Callable[[str], Page]) -> Writer:
 
 def _revoke(world: World) -> bool:
     hub_id, address_id = world.hub.hub_id, world.address_id(MAYA["email"])
-    return _told(lambda: invitations_api._revoke(hub_id, invitations_api._existing(hub_id, address_id)))
+    return _told(lambda: invitations_api._revoke(hub_id, invitations_api._existing(hub_id, address_id), "ada"))
 
 
 def _invite_again(world: World) -> bool:

@@ -34,6 +34,7 @@ class Kind(StrEnum):
     MAIL_COMPLAINED = "mail_complained"
     MAIL_TOLD_SENT = "mail_told_sent"
     INVITATION_RESENT = "invitation_resent"
+    INVITATION_REVOKED = "invitation_revoked"
     SUPPRESSION_LIFTED = "suppression_lifted"
     CATALOGUE_CHANGED = "catalogue_changed"
     EVENT_WITHOUT_EFFECT = "event_without_effect"

@@ -30,7 +30,7 @@ _SEEN_BY_ALL = frozenset(
         *("invitation", "mail", "event", CATALOGUE),
     }
 )
-DECISIONS = frozenset({Kind.MAIL_TOLD_SENT, Kind.INVITATION_RESENT, Kind.SUPPRESSION_LIFTED})
+DECISIONS = frozenset({Kind.MAIL_TOLD_SENT, Kind.INVITATION_RESENT, Kind.INVITATION_REVOKED, Kind.SUPPRESSION_LIFTED})
 _DELETIONS = frozenset({Kind.MEMBER_DELETED, Kind.PERSON_DELETED, Kind.PERSON_ERASED})
 
 

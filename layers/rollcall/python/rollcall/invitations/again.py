@@ -119,7 +119,7 @@ def told_sent(hub_id: str, invitation: Invitation, by: str, at: datetime) -> Inv
 def decision_action(
     hub_id: str, invitation: Invitation, kind: ActivityKind, *, old: str | None, new: str, by: str, at: datetime
 ) -> dynamo.Action:
-    """Return the write of what an admin decided about the mails of an invitation, for the transaction that does it."""
+    """Return the write of what an admin decided about an invitation or its mails, for the transaction that does it."""
     when = to_text(at)
     return activity.put_action(
         Activity(
@@ -127,7 +127,7 @@ def decision_action(
             subject=invitation.address_id,
             activity_id=digest(str(kind), invitation.address_id, when),
             kind=kind,
-            field="mail",
+            field="invitation" if kind is ActivityKind.INVITATION_REVOKED else "mail",
             old=old,
             new=new,
             cause="admin",

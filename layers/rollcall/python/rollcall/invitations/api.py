@@ -178,13 +178,13 @@ def lift_suppression(hub_id: str, invitation_id: str) -> InvitationShown:
 @needs(Permission.INVITE)
 def revoke_invitation(hub_id: str, invitation_id: str) -> InvitationShown:
     """Make the link of an open invitation void. Revoking it again changes nothing."""
-    permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
+    caller = auth.caller(router.current_event.raw_event)
 
     def change() -> Invitation:
-        return _revoke(hub_id, _existing(hub_id, invitation_id))
+        return _revoke(hub_id, _existing(hub_id, invitation_id), caller.subject)
 
     invitation = etags.retry(change)
-    return _show(context.load(hub_id), invitation, permissions, to_text(now()))
+    return _show(context.load(hub_id), invitation, caller.permissions(hub_id), to_text(now()))
 
 
 def _existing(hub_id: str, invitation_id: str) -> Invitation:
@@ -213,14 +213,16 @@ def _present(ctx: HubContext, listed: list[Invitation]) -> list[Invitation]:
     ]
 
 
-def _revoke(hub_id: str, invitation: Invitation) -> Invitation:
+def _revoke(hub_id: str, invitation: Invitation, by: str) -> Invitation:
     if invitation.status is InvitationStatus.REVOKED:
         return invitation
-    at = to_text(now())
-    check_open(invitation, at)
-    revoked = replace(invitation, status=InvitationStatus.REVOKED, settled_at=at)
+    at = now()
+    check_open(invitation, to_text(at))
+    revoked = replace(invitation, status=InvitationStatus.REVOKED, settled_at=to_text(at))
+    kind, old = ActivityKind.INVITATION_REVOKED, str(invitation.status)
+    decided = decision_action(hub_id, invitation, kind, old=old, new="revoked", by=by, at=at)
     try:
-        dynamo.write([store.put_invitation(hub_id, revoked)])
+        dynamo.write([store.put_invitation(hub_id, revoked), decided])
     except dynamo.ConditionFailedError as exc:
         raise ConflictError from exc
     return revoked
