@@ -1,9 +1,10 @@
 """Open pages in headless Chromium, photograph them, and let axe-core judge them. Runs in the environment ``browser``.
 
-Usage: ``look.py <folder>`` with a list of ``{"name", "url", "width", "rules", "press"}`` as JSON on stdin. ``rules``
-are tags of axe (WCAG levels); ``press`` is the CSS selector of a button to press before looking, or empty. Prints a
-list of ``{"name", "status", "url", "violations", "too_wide", "errors", "title"}`` as JSON; each picture is
-``<folder>/<name>.png``.
+Usage: ``look.py <folder>`` with a list of ``{"name", "url", "width", "rules", "press", "image"?}`` as JSON on stdin.
+``rules`` are tags of axe (WCAG levels); ``press`` is the CSS selector of a button to press before looking, or empty;
+``image`` is an address that is answered with a picture of 640 by 160, as there is no network. Prints a list of
+``{"name", "status", "url", "violations", "too_wide", "errors", "title", "images"}`` as JSON, with width and height of
+each image as it is shown (0 by 0 if it did not come); each picture is ``<folder>/<name>.png``.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+IMAGE = """<svg xmlns="http://www.w3.org/2000/svg" width="640" height="160"><rect width="640" height="160" rx="24"
+fill="#1f4e79"/><circle cx="80" cy="80" r="48" fill="#fff"/></svg>"""
+SHOWN = "[...document.images].map(one => one.naturalWidth ? [one.width, one.height] : [0, 0])"
 
 
 def main() -> int:
@@ -53,6 +59,8 @@ def main() -> int:
 def _look(page: Any, wanted: dict[str, Any], folder: Path, axe: Any) -> dict[str, Any]:  # noqa: ANN401 - playwright's own
     errors: list[str] = []
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    if wanted.get("image"):
+        page.route(wanted["image"], lambda route: route.fulfill(body=IMAGE, content_type="image/svg+xml"))
     answer = page.goto(wanted["url"])
     if wanted["press"]:
         with page.expect_navigation() as pressed:
@@ -71,6 +79,7 @@ def _look(page: Any, wanted: dict[str, Any], folder: Path, axe: Any) -> dict[str
             f"{one['id']}: {one['help']} ({'; '.join(node['html'][:120] for node in one['nodes'])})" for one in found
         ],
         "errors": errors,
+        "images": page.evaluate(SHOWN),
     }
 
 

@@ -45,6 +45,7 @@ TEXTS = {
     "fr": "Rencontrez un mentor qui est passé par là.\nUne fois par mois, pendant six mois.",
     "ar": "تعرّف على مرشد مرّ بما تمر به.\nمرة في الشهر، لمدة ستة أشهر.",
 }
+LOGO = "https://images.example.com/logo.svg"
 Answer = dict[str, Any]
 
 
@@ -98,8 +99,9 @@ def _hub(language: str) -> Hub:
     return Hub("0" * 26, NAMES[language], salt="", locale=language, invitation_text=TEXTS[language])
 
 
-def _page(language: str, state: str) -> Answer:
-    hub = replace(_hub(language), landing_url="https://hub.example.com/start" if state == "already" else "")
+def _page(language: str, state: str, logo_url: str = "") -> Answer:
+    landing_url = "https://hub.example.com/start" if state == "already" else ""
+    hub = replace(_hub(language), landing_url=landing_url, logo_url=logo_url)
     invitation = Invitation(
         "a" * 32, 1, InvitationStatus.SENT, "maya@example.com", language=language, expires_at="2026-12-12T08:00:00.000Z"
     )
@@ -107,11 +109,11 @@ def _page(language: str, state: str) -> Answer:
     return pages.render(page, "c29tZS10b2tlbg", accept_language=language)
 
 
-def _mail(language: str, kind: str) -> Answer:
+def _mail(language: str, kind: str, logo_url: str = "") -> Answer:
     found = next(one for one in PARAMS if one == kind)
     first_name = {"ar": "مايا"}.get(language, "Maya")
     params = {**PARAMS[found], **({"first_name": first_name} if "first_name" in PARAMS[found] else {})}
-    look = Look(NAMES[language], invitation_text=TEXTS[language])
+    look = Look(NAMES[language], invitation_text=TEXTS[language], logo_url=logo_url)
     message = messages.render(found, language, params, look, "https://hub.example.com/invitations/" + "abc-DEF_" * 12)
     return {"statusCode": 200, "headers": {"content-type": "text/html; charset=utf-8"}, "body": message.html}
 
@@ -165,6 +167,35 @@ def test_every_mail_in_every_language_passes_axe(figure: Callable[[str], None]) 
         seen = look_at(wanted)
     _check(seen)
     figure(f"axe: {len(seen)} looks at mails in {len(messages.languages())} languages, 0 violations")
+
+
+def test_the_logo_of_a_hub_is_seen_in_its_measure_on_pages_and_in_mails() -> None:
+    """The page's own policy lets it through; it is as high as a line or two, in full, and the rest is as without it."""
+
+    def answer(_: str, path: str) -> Answer:
+        what, language = path.strip("/").split("/") if path.count("/") == 2 else ("page", "en")
+        return _page(language, "open", LOGO) if what == "page" else _mail(language, "invitation", LOGO)
+
+    with served(answer) as address:
+        wanted = [
+            {
+                "name": f"logo-{what}-{language}-{device}",
+                "url": f"{address}/{what}/{language}",
+                "width": width,
+                "rules": WCAG,
+                "press": "",
+                "image": LOGO,
+            }
+            for language in messages.languages()
+            for what in ("page", "mail")
+            for device, width in WIDTHS.items()
+        ]
+        seen = look_at(wanted)
+    _check(seen)
+    assert not [one["name"] for one in seen if one["errors"]]
+    shown = {one["name"].split("-")[1]: one["images"] for one in seen}
+    assert shown == {"page": [[256, 64]], "mail": [[160, 40]]}
+    assert all(one["images"] == shown[one["name"].split("-")[1]] for one in seen)
 
 
 @pytest.mark.parametrize(
