@@ -76,10 +76,11 @@ def test_hub_list_mixes_subjects_by_time_and_filters() -> None:
     assert store.list_for_hub("1" * 26, limit=50) == ([], None)
 
 
-def test_cause_lists_what_it_changed() -> None:
-    """All that one event did is found by its cause, in this hub only."""
-    store.put_entries([_entry(1), _entry(2, "b" * 32), _entry(3, cause="event:2")])
-    assert _numbers(store.list_for_cause(HUB, "event:1", limit=50)[0]) == [2, 1]
+def test_time_between_lists_what_happened_then() -> None:
+    """From one time to another, both included, the oldest first, and of this subject only."""
+    store.put_entries([*(_entry(n) for n in range(5)), _entry(2, "b" * 32)])
+    found = store.between(HUB, "a" * 32, "2026-10-05T08:00:01.000Z", "2026-10-05T08:00:03.000Z")
+    assert _numbers(list(found)) == [1, 2, 3]
 
 
 def test_stream_of_real_writes_becomes_activity_once() -> None:

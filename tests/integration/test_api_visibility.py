@@ -216,7 +216,9 @@ def test_new_member_and_person_show_private_fields_to_those_who_may_see_them(wor
     world.tell(event)
     world.enrol(roles=("mentor",))
     for item in everything("MEMBERS_TABLE") + everything("PEOPLE_TABLE"):
-        put_entries(record_change("change", None, {**item, "cause": f"event:{event.event_id}"}))
+        put_entries(
+            record_change("change", None, {**item, "cause": f"event:{event.event_id}", "changed_at": to_text(now())})
+        )
 
     def made(role: str) -> dict[str, Any]:
         found = ask(world, f"/events/{event.event_id}", role).json["changes"]

@@ -10,7 +10,7 @@ from rollcall.runtime.ids import shard_of
 from rollcall.runtime.times import expiry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 TABLE = "ACTIVITY_TABLE"
 
@@ -39,7 +39,7 @@ def put_action(entry: Activity) -> dynamo.Action:
 
 def _item(entry: Activity) -> dict[str, Any]:
     order = f"{entry.at}#{entry.activity_id}"
-    item: dict[str, Any] = {
+    return {
         "pk": pk(entry.hub_id, entry.subject),
         "sk": order,
         **entry.to_item(),
@@ -47,19 +47,21 @@ def _item(entry: Activity) -> dict[str, Any]:
         "by_hub_sk": order,
         "expires": expiry(entry.at),
     }
-    if entry.cause.startswith("event:"):  # a plan may cause more than one index key can take
-        item |= {"by_cause_pk": f"{entry.hub_id}#{entry.cause}", "by_cause_sk": order}
-    return item
 
 
 def list_for(hub_id: str, subject: str, *, limit: int, cursor: str = "") -> tuple[list[Activity], str | None]:
     """Return what happened to a member or person, newest first, and the cursor of the next page."""
-    return _page(pk(hub_id, subject), "", limit=limit, cursor=cursor)
+    condition, values = ("#sk < :cursor", {"cursor": cursor}) if cursor else ("", {})
+    page = dynamo.query(TABLE, pk(hub_id, subject), condition=condition, values=values, forward=False, limit=limit)
+    more = page.next_position is not None and bool(page.items)
+    return [Activity.from_item(item) for item in page.items], str(page.items[-1]["sk"]) if more else None
 
 
-def list_for_cause(hub_id: str, cause: str, *, limit: int, cursor: str = "") -> tuple[list[Activity], str | None]:
-    """Return what one event (``event:<id>``) changed, newest first, and the next page's cursor."""
-    return _page(f"{hub_id}#{cause}", "by_cause", limit=limit, cursor=cursor)
+def between(hub_id: str, subject: str, since: str, until: str) -> Iterator[Activity]:
+    """Yield what happened to a member or person from one time to another, the oldest first; memory holds one page."""
+    values = {"since": since, "until": f"{until}~"}
+    for item in dynamo.query_all(TABLE, pk(hub_id, subject), condition="#sk BETWEEN :since AND :until", values=values):
+        yield Activity.from_item(item)
 
 
 def list_for_hub(
@@ -86,11 +88,3 @@ def list_for_hub(
     if next_cursor is not None and next_cursor < since:
         next_cursor = None
     return [Activity.from_item(item) for item in items], next_cursor
-
-
-def _page(partition: str, index: str, *, limit: int, cursor: str) -> tuple[list[Activity], str | None]:
-    field = f"{index}_sk" if index else "sk"
-    condition, values = (f"#{field} < :cursor", {"cursor": cursor}) if cursor else ("", {})
-    page = dynamo.query(TABLE, partition, index=index, condition=condition, values=values, forward=False, limit=limit)
-    more = page.next_position is not None and bool(page.items)
-    return [Activity.from_item(item) for item in page.items], str(page.items[-1][field]) if more else None

@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import Field, StringConstraints
 
-from rollcall.activity import store as activity
+from rollcall.activity.origin import of_event
 from rollcall.activity.showing import PUBLIC_FIELDS, ActivityShown, show_entries
 from rollcall.api import auth
 from rollcall.api.auth import needs
@@ -210,9 +210,10 @@ def get_event(hub_id: str, event_id: str) -> EventDetails:
     logged = _existing(hub_id, event_id)
     permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
     ctx = context.load(hub_id)
-    entries, _ = activity.list_for_cause(hub_id, f"event:{event_id}", limit=MAX_LIMIT)
     event = logged.event
-    said = None if event is None or gone_persons(ctx, [logged.person_id or _person_id(ctx, event)]) else event
+    person_id = logged.person_id or (_person_id(ctx, event) if event else "")
+    entries = of_event(hub_id, logged, person_id, MAX_LIMIT) if person_id else []
+    said = None if event is None or gone_persons(ctx, [person_id]) else event
     sees_private = Permission.VIEW_PRIVATE in permissions
     attributes = said.attributes if said and sees_private else {}
     fields = said.fields if said else {}

@@ -174,8 +174,9 @@ def _apply(hub_id: str, event: DirectoryEvent) -> Outcome:
         if decision.record and decision.record.due_at:
             end_if_due(ctx.hub, decision.record, now())
         if context.current_versions(hub_id) == ctx.versions:
-            # They may be shown by rules and settings of before. Who was deleted all the while follows no new ones.
-            if moved and is_listed and known.member:
+            # They may be shown by rules and settings of before. Who was deleted all the while follows no new ones; nor
+            # does the event touch somebody else, who has the address that was asked for.
+            if moved and is_listed and known.member and known.member.member_id == known.record.member_id:
                 change = Change(f"event:{event.event_id}", "directory", to_text(now()))
                 recompute_member(ctx, known.member.member_id, change)
             return told
