@@ -20,6 +20,7 @@ from rollcall.runtime.times import now, to_text
 from rollcall.sweeping.run import sweep
 from tests.support.admin import call, claims_of
 from tests.support.faults import injected, until_quiet
+from tests.support.units import counted
 from tests.support.world import T0, World, logged
 
 if TYPE_CHECKING:
@@ -307,3 +308,24 @@ def test_part_whose_message_got_lost_is_swept(aws: None) -> None:
     assert replays.wake_part(*due[0], later, event_log.FIRST_SWEEP)
     assert not replays.wake_part(world.hub.hub_id, replay.replay_id, 0, later, event_log.FIRST_SWEEP)
     assert sweep()["replays"] == 0
+
+
+def test_a_page_of_events_reads_the_keys_and_then_only_what_it_shows(aws: None) -> None:
+    """Pages hold everything once, newest first, with a filter too; five rows do not cost five of each shard."""
+    world = World().build()
+    for number in range(40):
+        kind = Kind.ADDED if number % 2 else Kind.UPDATED
+        world.record(world.event(f"event {number}", number, kind, f"E-{number}"))
+    hub_id = world.hub.hub_id
+    for search, count in ((None, 40), (event_log.Search(kind=Kind.ADDED), 20)):
+        found: list[LoggedEvent] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            page, cursor = event_log.list_events(hub_id, limit=7, cursor=cursor, search=search)
+            assert len(page) <= 7
+            found += page
+        assert len({one.event_id for one in found}) == len(found) == count
+        assert [one.received_at for one in found] == sorted((one.received_at for one in found), reverse=True)
+    with counted() as units:
+        event_log.list_events(hub_id, limit=5)
+    assert units.read_units <= SHARDS / 2 + 6

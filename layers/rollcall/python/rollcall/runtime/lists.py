@@ -143,7 +143,7 @@ def newest(
     since, until
         Sort keys at or after, and before: nothing else is read.
     whole
-        The index holds keys alone, so the items are read from the table.
+        The index holds keys alone, so the items are read from the table: only as many as the page needs.
     """
     field = order or f"{index}_sk"
     upper = min((bound for bound in (cursor, until) if bound), default="~")
@@ -158,7 +158,6 @@ def newest(
             values={"lower": since or "0", "upper": upper},
             forward=False,
             limit=limit + 1,
-            whole=whole,
         )
         found += [item for item in answer.items if item[field] < upper]
         if answer.next_position is not None:
@@ -166,7 +165,10 @@ def newest(
     # Beyond the nearest end of a partition's page there may be items that were not read.
     end = max(horizon, default="")
     seen = sorted((item for item in found if item[field] >= end), key=lambda item: str(item[field]), reverse=True)
-    kept = [item for item in seen if keep(item)]
-    if len(kept) > limit:
-        return kept[:limit], str(kept[limit - 1][field])
+    kept: list[Item] = []
+    for start in range(0, len(seen), limit + 1):
+        asked = seen[start : start + limit + 1]
+        kept += filter(keep, dynamo.read_entries(table, index, asked) if whole else asked)
+        if len(kept) > limit:
+            return kept[:limit], str(kept[limit - 1][field])
     return kept, end or None
