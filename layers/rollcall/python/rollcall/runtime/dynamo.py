@@ -101,21 +101,27 @@ def to_value(value: Plain) -> dict[str, Any]:
 
 def from_value(value: Mapping[str, Any]) -> Plain:
     """Turn DynamoDB's form into a plain value."""
+    # Exports read millions of these: looking for the kind takes less time than taking it apart.
+    if "N" in value:
+        return _number(value["N"])
+    if "L" in value:
+        return [item["S"] if "S" in item else from_value(item) for item in value["L"]]
+    if "M" in value:
+        return from_item(value["M"])
     ((kind, inner),) = value.items()
-    match kind:  # what is most often comes first
-        case "S" | "BOOL":
-            return inner
-        case "L":
-            return [item["S"] if "S" in item else from_value(item) for item in inner]
-        case "M":
-            return from_item(inner)
-        case "N":
-            return float(inner) if "." in inner or "e" in inner.lower() else int(inner)
-        case "NULL":
-            return None
-        case _:
-            msg = f"the type {kind} is not one that we store"
-            raise TypeError(msg)
+    if kind in {"S", "BOOL"}:
+        return inner
+    if kind == "NULL":
+        return None
+    msg = f"the type {kind} is not one that we store"
+    raise TypeError(msg)
+
+
+def _number(text: str) -> int | float:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
 
 
 def to_item(plain: Item) -> dict[str, Any]:
