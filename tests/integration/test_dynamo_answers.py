@@ -90,3 +90,28 @@ def test_names_of_a_stored_person_are_those_of_the_person(attributes: Any, group
     item = person_to_item(person)
     assert attribute_names(item, with_groups=True) == set(person.values())
     assert attribute_names(item) == {name for name, cell in person.attributes.items() if cell.value}
+
+
+def test_what_a_busy_table_leaves_out_is_asked_again_after_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DynamoDB answers with a part, and no error: each further ask waits, and at last it is given up."""
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    with stack():
+        client, asked = clients.dynamodb(), [("a", "-"), ("b", "-")]
+        for pk, sk in asked:
+            dynamo.write([dynamo.put_action("HUBS_TABLE", {"pk": pk, "sk": sk})])
+        plain = client.batch_get_item
+
+        def one_at_a_time(RequestItems: Any) -> Any:  # noqa: N803 - as botocore has it
+            ((name, wanted),) = RequestItems.items()
+            first, *rest = wanted["Keys"]
+            answer = plain(RequestItems={name: wanted | {"Keys": [first]}})
+            return {**answer, "UnprocessedKeys": {name: wanted | {"Keys": rest}} if rest else {}}
+
+        monkeypatch.setattr(client, "batch_get_item", one_at_a_time)
+        assert set(dynamo.get_many("HUBS_TABLE", asked)) == set(asked)
+        assert len(waits) == 1
+        monkeypatch.setattr(client, "batch_get_item", lambda **asked: {"UnprocessedKeys": asked["RequestItems"]})
+        with pytest.raises(TransientError):
+            dynamo.get_many("HUBS_TABLE", asked)
+        assert len(waits) == dynamo.MAX_READS

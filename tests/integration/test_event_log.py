@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -329,3 +330,26 @@ def test_a_page_of_events_reads_the_keys_and_then_only_what_it_shows(aws: None) 
     with counted() as units:
         event_log.list_events(hub_id, limit=5)
     assert units.read_units <= SHARDS / 2 + 6
+
+
+def test_other_contents_under_an_id_count_as_the_later_once_an_admin_replays_them(aws: None) -> None:
+    """Whatever they say; and that they come once more does not put them aside again."""
+    world = World().build()
+    hub_id, at = world.hub.hub_id, T0 + timedelta(days=1)
+    for number in range(8):
+        name, office = f"E-{number}", chr(ord("A") + number)
+        first = world.event(f"told {number}", 0, Kind.ADDED, name, attributes={"Office": "D"})
+        other = replace(first, attributes={"Office": office})
+        world.tell(first)
+        assert event_log.record_event(hub_id, other, f"hash {number}", at, world.person_id(name)) == "conflict"
+        (waits,) = event_log.list_events(hub_id, limit=9, search=event_log.Search(state=EventState.QUARANTINED))[0]
+        assert waits.event_id > first.event_id
+        event_log.reopen_event(hub_id, waits.event_id, at)
+        apply_event(hub_id, waits.event_id)
+        assert event_log.record_event(hub_id, other, f"hash {number}", at, world.person_id(name)) == "conflict"
+        person = store.get_person(hub_id, world.person_id(name))
+        assert person is not None
+        assert person.person.values() == {"Office": office}
+        settled = event_log.get_event(hub_id, waits.event_id)
+        assert settled is not None
+        assert settled.state is not EventState.QUARANTINED

@@ -199,6 +199,12 @@ def test_undoing_invitations_revokes_the_open_ones(world: World) -> None:
         "ben": "accepted",
         "cleo": "revoked",
     }
+    told = [item for item in everything("ACTIVITY_TABLE") if item["kind"] == "invitation_revoked"]
+    assert {(item["subject"], item["old"], item["cause"], item["actor"]) for item in told} == {
+        (ids["ana"], "queued", f"plan:{undo.plan_id}", undo.approved_by),
+        (ids["cleo"], "delivered", f"plan:{undo.plan_id}", undo.approved_by),
+    }
+    assert undo.approved_by
     mails = len(everything("MAIL_TABLE"))
     redo = approve(world, _undo(world, undo))
     assert redo.counts == {"reversed": 2}

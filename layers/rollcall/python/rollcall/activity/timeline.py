@@ -119,6 +119,8 @@ def of_invitation(hub_id: str, member_id: str, invitation: Invitation) -> Iterat
         ),
     )
     for kind, field, at, old, new, cause, actor in steps:
+        if kind is Kind.INVITATION_SETTLED and invitation.status is InvitationStatus.REVOKED:
+            continue  # who did that is written down by itself
         if at:
             yield Activity(
                 hub_id=hub_id,

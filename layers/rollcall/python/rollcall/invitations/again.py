@@ -117,7 +117,15 @@ def told_sent(hub_id: str, invitation: Invitation, by: str, at: datetime) -> Inv
 
 
 def decision_action(
-    hub_id: str, invitation: Invitation, kind: ActivityKind, *, old: str | None, new: str, by: str, at: datetime
+    hub_id: str,
+    invitation: Invitation,
+    kind: ActivityKind,
+    *,
+    old: str | None,
+    new: str,
+    by: str,
+    at: datetime,
+    cause: str = "admin",
 ) -> dynamo.Action:
     """Return the write of what an admin decided about an invitation or its mails, for the transaction that does it."""
     when = to_text(at)
@@ -130,7 +138,7 @@ def decision_action(
             field="invitation" if kind is ActivityKind.INVITATION_REVOKED else "mail",
             old=old,
             new=new,
-            cause="admin",
+            cause=cause,
             actor=by,
             at=when,
         )

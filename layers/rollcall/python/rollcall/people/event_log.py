@@ -17,7 +17,7 @@ from rollcall.people.model import EventState, LoggedEvent, Looking, Outcome, eve
 from rollcall.people.outcomes import DETAILS, RECEIVED
 from rollcall.runtime import dynamo, lists, queues
 from rollcall.runtime.errors import TransientError
-from rollcall.runtime.ids import SHARDS, digest, shard_of
+from rollcall.runtime.ids import HASH_CHARS, SHARDS, digest, shard_of
 from rollcall.runtime.observability import log
 from rollcall.runtime.times import from_text, to_text
 
@@ -91,7 +91,7 @@ def record_event(
     except dynamo.ConditionFailedError as exc:
         if exc.old[0]["body_hash"] == body_hash:
             return "duplicate"
-        other_id = digest(event.event_id, body_hash)
+        other_id = _later_id(event.event_id, body_hash)
         other = _item(hub_id, event, body_hash, received_at, person_id)
         other |= _keys(hub_id, other_id, received_at)
         other |= {
@@ -104,9 +104,19 @@ def record_event(
         other.pop("due_sk", None)
         if exc.old[0].get("erased"):
             other.pop("event", None)  # whom it was about was erased: nothing is written down of them again
-        dynamo.write([dynamo.put_action(TABLE, other)])
+        with suppress(dynamo.ConditionFailedError):  # it came before, and may have been replayed since
+            dynamo.write([dynamo.put_action(TABLE, other, "attribute_not_exists(#pk)")])
         return "conflict"
     return "new"
+
+
+def _later_id(event_id: str, body_hash: str) -> str:
+    """Return the id of other contents under the id of an event.
+
+    It is greater, so that of two which say the same time the second counts, should an admin replay it.
+    """
+    first = int(event_id, 16) + 1
+    return f"{first + int(digest(event_id, body_hash), 16) % max(16**HASH_CHARS - first, 1):0{HASH_CHARS}x}"
 
 
 def wake(hub_id: str, source_id: str, event_ids: Iterable[str]) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from rollcall.activity.model import Kind
 from rollcall.invitations import store as invitations
+from rollcall.invitations.again import decision_action
 from rollcall.invitations.model import Invitation, InvitationStatus
 from rollcall.plans import invites, left_out
 from rollcall.plans.model import LEFT_OUT, Change, Edit, Plan, Result
@@ -85,14 +87,17 @@ def apply_undo(ctx: HubContext, plan: Plan, change: Change) -> Result:
         held = invitations.get_invitation(hub_id, change.subject)
         if held is not None and held.revoked_by == mark:
             return Result("reversed")
-        told = _why_not(held, change.data["made_by"])
-        if told or held is None:
-            return told or _OVER
+        refused = _why_not(held, change.data["made_by"])
+        if refused or held is None:
+            return refused or _OVER
         if held.epoch != change.data["epoch"]:
             return _OTHER
-        revoked = replace(held, status=InvitationStatus.REVOKED, settled_at=to_text(now()), revoked_by=mark)
+        at, kind, cause = now(), Kind.INVITATION_REVOKED, f"plan:{plan.plan_id}"
+        revoked = replace(held, status=InvitationStatus.REVOKED, settled_at=to_text(at), revoked_by=mark)
+        old, by = str(held.status), plan.approved_by or plan.created_by
+        told = decision_action(hub_id, held, kind, old=old, new="revoked", by=by, at=at, cause=cause)
         try:
-            dynamo.write([invitations.put_invitation(hub_id, revoked)])
+            dynamo.write([invitations.put_invitation(hub_id, revoked), told])
         except dynamo.ConditionFailedError:
             continue
         return Result("reversed")

@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rollcall.runtime import clients
 from rollcall.runtime.errors import TransientError, UnstorableError
 from rollcall.runtime.settings import env
+from rollcall.runtime.tries import tries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -303,10 +304,10 @@ def get_together(keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Item]
 
 
 def _get_batch(request: Any) -> Iterator[tuple[str, Item]]:  # noqa: ANN401 - as botocore has it
-    """Yield name of the table and item of a batch, asking again for what AWS left out."""
-    for _ in range(MAX_READS):
-        if not request:
-            return
+    """Yield name of the table and item of a batch, asking again for what AWS left out, since it is busy."""
+    if not any(asked["Keys"] for asked in request.values()):
+        return
+    for _ in tries(MAX_READS, wait=0.05):
         try:
             answer = clients.dynamodb().batch_get_item(RequestItems=request)
         except ClientError as exc:
@@ -317,8 +318,9 @@ def _get_batch(request: Any) -> Iterator[tuple[str, Item]]:  # noqa: ANN401 - as
             for raw in items:
                 yield name, from_item(raw)
         request = answer.get("UnprocessedKeys")
-    if request:
-        raise TransientError
+        if not request:
+            return
+    raise TransientError
 
 
 @dataclass(frozen=True, slots=True)
