@@ -86,6 +86,10 @@ def look_at(wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return seen
 
 
+def _wanted(name: str, url: str, width: int, *rules: str) -> dict[str, Any]:
+    return {"name": name, "url": url, "width": width, "rules": [*WCAG, *rules], "press": ""}
+
+
 def _check(seen: list[dict[str, Any]]) -> None:
     faults = {
         one["name"]: (one["violations"], one["too_wide"])
@@ -127,13 +131,7 @@ def test_every_page_in_every_language_passes_axe(figure: Callable[[str], None]) 
 
     with served(answer) as address:
         wanted = [
-            {
-                "name": f"page-{state}-{language}-{device}",
-                "url": f"{address}/{language}/{state}",
-                "width": width,
-                "rules": [*WCAG, "best-practice"],
-                "press": "",
-            }
+            _wanted(f"page-{state}-{language}-{device}", f"{address}/{language}/{state}", width, "best-practice")
             for language in messages.languages()
             for state in PageState
             for device, width in WIDTHS.items()
@@ -153,13 +151,7 @@ def test_every_mail_in_every_language_passes_axe(figure: Callable[[str], None]) 
 
     with served(answer) as address:
         wanted = [
-            {
-                "name": f"mail-{kind}-{language}-{device}",
-                "url": f"{address}/{language}/{kind}",
-                "width": width,
-                "rules": WCAG,
-                "press": "",
-            }
+            _wanted(f"mail-{kind}-{language}-{device}", f"{address}/{language}/{kind}", width)
             for language in messages.languages()
             for kind in PARAMS
             for device, width in WIDTHS.items()
@@ -178,14 +170,7 @@ def test_the_logo_of_a_hub_is_seen_in_its_measure_on_pages_and_in_mails() -> Non
 
     with served(answer) as address:
         wanted = [
-            {
-                "name": f"logo-{what}-{language}-{device}",
-                "url": f"{address}/{what}/{language}",
-                "width": width,
-                "rules": WCAG,
-                "press": "",
-                "image": LOGO,
-            }
+            _wanted(f"logo-{what}-{language}-{device}", f"{address}/{what}/{language}", width) | {"image": LOGO}
             for language in messages.languages()
             for what in ("page", "mail")
             for device, width in WIDTHS.items()
@@ -221,7 +206,7 @@ def test_button_in_a_real_browser_does_what_it_says(
 
     with served(answer) as address:
         url = f"{address}/invitations/{outbox.token}{path}"
-        wanted = {"name": "opened", "url": url, "width": 360, "rules": WCAG, "press": ""}
+        wanted = _wanted("opened", url, WIDTHS["phone"])
         (opened,) = look_at([wanted])
         assert (opened["status"], outbox.invitation.status) == (200, InvitationStatus.QUEUED)
         assert outbox.invitation.unsubscribed_at == ""

@@ -102,8 +102,8 @@ def test_what_a_busy_table_leaves_out_is_asked_again_after_a_wait(monkeypatch: p
             dynamo.write([dynamo.put_action("HUBS_TABLE", {"pk": pk, "sk": sk})])
         plain = client.batch_get_item
 
-        def one_at_a_time(RequestItems: Any) -> Any:  # noqa: N803 - as botocore has it
-            ((name, wanted),) = RequestItems.items()
+        def one_at_a_time(**asked: Any) -> Any:
+            ((name, wanted),) = asked["RequestItems"].items()
             first, *rest = wanted["Keys"]
             answer = plain(RequestItems={name: wanted | {"Keys": [first]}})
             return {**answer, "UnprocessedKeys": {name: wanted | {"Keys": rest}} if rest else {}}

@@ -140,6 +140,15 @@ def test_what_an_admin_decides_about_mails_is_in_the_activity(outbox: Outbox) ->
     assert [item for item in left if item["subject"] == outbox.invitation.address_id] == []
 
 
+def test_a_revocation_is_in_a_timeline_once_with_who_did_it(outbox: Outbox) -> None:
+    """Not a second time as the end of the invitation, of which nobody knows who brought it about."""
+    about(outbox, "revoke")
+    member_id = outbox.world.enrol(roles=("mentee",))
+    items = ask(outbox, "GET", f"/members/{member_id}/activity", role="viewer").json["items"]
+    ends = [one for one in items if one["new"] == "revoked"]
+    assert [(one["kind"], one["actor"]) for one in ends] == [("invitation_revoked", "subject-of-ada")]
+
+
 def test_mail_that_waits_cannot_be_called_sent(outbox: Outbox) -> None:
     """Only a doubt is settled by hand."""
     answer = about(outbox, "mark-sent")

@@ -6,7 +6,8 @@ twice, or again after a death anywhere, there is one file and one mail.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rollcall.exports import mapping, people, store, values
 from rollcall.exports.model import CONTENT_TYPES, KEPT, UNFINISHED, Export, Format, Kind, State
@@ -159,34 +160,31 @@ def _mail(hub: Hub, export: Export, key: str, rows: int, at: datetime) -> Mail:
     # Also with an attachment: a file too large for a mail then comes as the link.
     page = f"{env('PUBLIC_BASE_URL').rstrip('/')}/hubs/{export.hub_id}/exports/{export.export_id}"
     allowed = {"values": f"{page}/values"} if export.kind is Kind.INVITES else {}
-    return Mail(
-        mail_id=mail_id(export),
-        hub_id=export.hub_id,
-        kind=MailKind.EXPORT,
-        to=export.email,
-        language=hub.locale,
-        not_before=at,
-        params={
-            "file": export.file_name,
-            "rows": rows,
-            "purpose": str(export.kind),
-            "days": KEPT.days,
-            "link": f"{page}/file",
-            **allowed,
-        },
-        attachment=attachment,
-    )
+    params = {
+        "file": export.file_name,
+        "rows": rows,
+        "purpose": str(export.kind),
+        "days": KEPT.days,
+        "link": f"{page}/file",
+        **allowed,
+    }
+    return replace(_to_who_asked(hub, export, MailKind.EXPORT, params, at), attachment=attachment)
 
 
 def _bad_news(hub: Hub, export: Export, reason: str, at: datetime) -> Mail:
+    params = {"title": f"your file “{export.file_name}” could not be made", "text": FAILURES[reason]}
+    return _to_who_asked(hub, export, MailKind.NOTICE, params, at)
+
+
+def _to_who_asked(hub: Hub, export: Export, kind: MailKind, params: dict[str, Any], at: datetime) -> Mail:
     return Mail(
         mail_id=mail_id(export),
         hub_id=export.hub_id,
-        kind=MailKind.NOTICE,
+        kind=kind,
         to=export.email,
         language=hub.locale,
         not_before=at,
-        params={"title": f"your file “{export.file_name}” could not be made", "text": FAILURES[reason]},
+        params=params,
     )
 
 

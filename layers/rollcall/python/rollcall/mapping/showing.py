@@ -34,42 +34,28 @@ class RuleShown(Shown):
 
 def show_rule(rule: Rule, catalogue: Catalogue, visible: Mapping[str, Segment]) -> RuleShown | None:
     """Return a rule in words; nothing if its segment is not among the visible ones, which are given by id."""
+    hub_type: HubType
+    visibility = None
     match rule.target:
         case RoleTarget(role_id):
             label = next((role.label for role in catalogue.roles if role.role_id == role_id), role_id)
-            return RuleShown(
-                row=rule.row,
-                field=rule.field,
-                value=rule.value,
-                separator=rule.separator,
-                hub_type="Role",
-                hub_field="",
-                hub_attribute=label,
-                visibility=None,
-            )
+            hub_type, name, text = "Role", "", label
         case OptionTarget(segment_id, option_id):
             segment = visible.get(segment_id)
             if segment is None:
                 return None
             option = segment.current(option_id)
-            return RuleShown(
-                row=rule.row,
-                field=rule.field,
-                value=rule.value,
-                separator=rule.separator,
-                hub_type="Segment",
-                hub_field=segment.name,
-                hub_attribute=ANY if option_id == ANY else option.label if option else option_id,
-                visibility=segment.visibility,
-            )
-        case ProfileTarget(name, text):
-            return RuleShown(
-                row=rule.row,
-                field=rule.field,
-                value=rule.value,
-                separator=rule.separator,
-                hub_type="Profile field",
-                hub_field=name,
-                hub_attribute=text,
-                visibility=None,
-            )
+            label = ANY if option_id == ANY else option.label if option else option_id
+            hub_type, name, text, visibility = "Segment", segment.name, label, segment.visibility
+        case ProfileTarget(field_name, value):
+            hub_type, name, text = "Profile field", field_name, value
+    return RuleShown(
+        row=rule.row,
+        field=rule.field,
+        value=rule.value,
+        separator=rule.separator,
+        hub_type=hub_type,
+        hub_field=name,
+        hub_attribute=text,
+        visibility=visibility,
+    )

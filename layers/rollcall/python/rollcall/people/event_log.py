@@ -251,14 +251,12 @@ def settle_event(
     if outcome.reason == ERASED:
         known["erased"] = True
         gone.append("event")
+    kept, removed = ", ".join(f"#{name} = :{name}" for name in known), ", ".join(f"#{name}" for name in gone)
     action = dynamo.update_action(
         TABLE,
         pk(hub_id, event_id),
         "-",
-        "SET "
-        + ", ".join(f"#{name} = :{name}" for name in known)
-        + " REMOVE "
-        + ", ".join(f"#{name}" for name in gone),
+        f"SET {kept} REMOVE {removed}",
         condition="#state = :new AND (attribute_not_exists(#round) OR #round = :round)",
         values={**known, "new": str(EventState.NEW), "round": seen_round},
     )

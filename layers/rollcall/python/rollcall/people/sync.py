@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from rollcall.hubs.context import HubContext
-    from rollcall.invitations.model import Invitation
     from rollcall.members.model import Hold, Member
     from rollcall.people.events import DirectoryEvent
     from rollcall.people.merge import Person
@@ -226,13 +225,15 @@ def _look(hub_id: str, event: DirectoryEvent, ctx: HubContext) -> Known:
     held = addresses.get(record.address_id) if record.address_id else None
     member_id = record.member_id or (wanted.member_id if wanted else None)
     invited = held or wanted
+    member = _item(members.key(hub_id, member_id), items) if member_id else None
+    invitation = _item(invitations.key(hub_id, invited.address_id), items) if invited else None
     return Known(
         record=record,
         is_new=stored is None,
         wanted=wanted,
         held=held,
-        member=_member(hub_id, member_id, items) if member_id else None,
-        invitation=_invitation(hub_id, invited.address_id, items) if invited else None,
+        member=member_from_item(member) if member else None,
+        invitation=invitation_from_item(invitation) if invitation else None,
         said=said,
         others=tuple(
             addresses.get(name) or Address(name) for name in said if name not in {"", wanted_id, record.address_id}
@@ -267,20 +268,9 @@ def _read_together(
     return addresses, {key: found.get(key) for key in asked}
 
 
-def _member(hub_id: str, member_id: str, items: Items) -> Member | None:
-    key = members.key(hub_id, member_id)
-    if key not in items:
-        return members.get_member(hub_id, member_id)
-    item = items[key]
-    return member_from_item(item) if item else None
-
-
-def _invitation(hub_id: str, address_id: str, items: Items) -> Invitation | None:
-    key = invitations.key(hub_id, address_id)
-    if key not in items:
-        return invitations.get_invitation(hub_id, address_id)
-    item = items[key]
-    return invitation_from_item(item) if item else None
+def _item(key: tuple[str, str], items: Items) -> dynamo.Item | None:
+    """Return what was read together with the rest, or read it now: it was not known then that it is wanted."""
+    return items[key] if key in items else dynamo.get(*key)
 
 
 def _claims_of_leavers(ctx: HubContext, address: Address) -> Iterator[Waiting]:

@@ -303,7 +303,7 @@ def get_together(keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Item]
     return {(names[name], item["pk"]): item for name, item in _get_batch(request)}
 
 
-def _get_batch(request: Any) -> Iterator[tuple[str, Item]]:  # noqa: ANN401 - as botocore has it
+def _get_batch(request: dict[str, Any]) -> Iterator[tuple[str, Item]]:
     """Yield name of the table and item of a batch, asking again for what AWS left out, since it is busy."""
     if not any(asked["Keys"] for asked in request.values()):
         return
