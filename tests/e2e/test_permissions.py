@@ -104,6 +104,30 @@ def test_invitation_whose_time_is_over_is_expired_by_the_sweep_with_its_own_role
     assert expired["status"] == "expired"
 
 
+def test_dead_letter_is_taken_up_by_the_sweep_with_its_own_role(
+    stack: dict[str, Any], api: HubApi, own_system: StandardSource, aws_client: Callable[[str], Any]
+) -> None:
+    """The sweep may take what failed five times, and look after its event."""
+    assert own_system.send(_person(f"dead-{uuid.uuid4().hex[:8]}")).status_code == 202
+    (event,) = wait_for("applying the event", lambda: _settled(api))
+    assert event["state"] == "applied"
+    sqs = aws_client("sqs")
+    asked = sqs.get_queue_attributes(QueueUrl=stack["queues"]["directory-events"], AttributeNames=["RedrivePolicy"])
+    name = json.loads(asked["Attributes"]["RedrivePolicy"])["deadLetterTargetArn"].rpartition(":")[2]
+    letters = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+    pointer = {"hub_id": api.hub_id, "source_id": event["source_id"], "event_id": event["event_id"]}
+    sqs.send_message(QueueUrl=letters, MessageBody=json.dumps(pointer), MessageGroupId=api.hub_id)
+    counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    answer = aws_client("lambda").invoke(FunctionName=stack["functions"]["sweep"], Payload=b"{}")
+    assert "FunctionError" not in answer
+    wait_for("an empty queue", lambda: _counts(sqs, letters, counts) == ["0", "0"])
+
+
+def _counts(sqs: Any, url: str, names: list[str]) -> list[str]:
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return [found[name] for name in names]
+
+
 def test_denial_that_no_test_asked_for_is_not_excused(tmp_path: Path) -> None:
     """Another function, another call, a moment too early or too late: each is still found."""
     meant = Denial("sync_member", 1_500, "AccessDeniedException", "PutItem")

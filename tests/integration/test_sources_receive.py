@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import importlib.util
 import json
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,12 +17,15 @@ from rollcall.hubs import store as hubs
 from rollcall.hubs.model import DeletedMeans, Source
 from rollcall.people import event_log
 from rollcall.people.model import EventState, LoggedEvent
-from rollcall.runtime import clients
+from rollcall.runtime import clients, queues
+from rollcall.runtime.errors import TransientError
 from rollcall.runtime.ids import event_id
 from rollcall.runtime.settings import env
 from tests.support.aws import stack
-from tests.support.faults import MODES, injected
+from tests.support.faults import MODES, Killed, injected
+from tests.support.units import counted
 from tests.support.vendors import STANDARD_SECRET, WORKOS_SECRET, sign_standard, sign_workos
+from tests.support.world import everything
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,6 +110,9 @@ def test_replay_a_hundred_times_has_one_event_and_one_pointer(handler: Any) -> N
     event = signed()
     answers = {json.dumps(handler(event, None)) for _ in range(100)}
     assert (len(answers), len(logged()), waiting()) == (1, 1, 1)
+    with counted() as units:
+        handler(event, None)
+    assert units.written["Events"] == 1
 
 
 def test_other_body_under_the_same_id_is_kept_apart(handler: Any) -> None:
@@ -201,15 +208,71 @@ def test_reason_of_a_401_stays_with_us(handler: Any) -> None:
     assert len(answers) == 1
 
 
+def _left_to_the_sweep() -> list[str]:
+    """Return the ids of the events that the sweep looks after."""
+    return [event_log.event_id_of(item) for item in everything("EVENTS_TABLE") if "due_pk" in item]
+
+
 def test_lost_wake_up_is_still_accepted(handler: Any) -> None:
-    """If the queue does not answer, the event is durable all the same and due for the sweeper."""
+    """If the queue does not answer, the event is durable all the same and left to the sweep; else it is not."""
     handler(signed(), None)
     with injected() as counted:
         handler(request(BODY, sign_standard(BODY, datetime.now(UTC), name="msg_2")), None)
+    assert _left_to_the_sweep() == []
     at = counted.calls.index("SendMessageBatch") + 1
     with injected(at, "throttle"):
         answer = handler(request(BODY, sign_standard(BODY, datetime.now(UTC), name="msg_3")), None)
     assert (answer["statusCode"], len(logged()), waiting()) == (202, 3, 2)
+    assert _left_to_the_sweep() == [event_id(STANDARD, "msg_3")]
+
+
+def test_what_nobody_could_be_told_to_look_after_is_503(handler: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Queue and table fail after the event is durable: the sender is told to send again, and then it is swept."""
+    event = signed()
+
+    def fails(*_: object, **__: object) -> None:
+        raise TransientError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queues, "send_many", fails)
+        patch.setattr(event_log, "look_after", fails)
+        assert handler(event, None)["statusCode"] == 503
+        assert len(logged()) == 1
+        assert handler(event, None)["statusCode"] == 503
+    assert handler(event, None)["statusCode"] == 202
+    assert _left_to_the_sweep() == [event_id(STANDARD, "msg_1")]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_death_before_the_answer_leaves_nothing_unlooked_after(handler: Any, mode: str) -> None:
+    """Whichever call fails or dies: once the sender was answered, each event has its pointer or is left to the sweep.
+
+    A sender that was not answered sends again, though the event may lie in the log already.
+    """
+    hubs.forget_secrets()
+    with injected() as counted:
+        handler(request(BODY, sign_standard(BODY, datetime.now(UTC), name="msg_0")), None)
+    _take_pointers()
+    for at in range(1, len(counted.calls) + 1):
+        hubs.forget_secrets()
+        event = request(BODY, sign_standard(BODY, datetime.now(UTC), name=f"msg_{at}"))
+        statuses = []
+        with injected(at, mode), suppress(Killed):
+            statuses.append(handler(event, None)["statusCode"])
+        if statuses != [202]:
+            assert handler(event, None)["statusCode"] == 202
+        name = event_id(STANDARD, f"msg_{at}")
+        assert [found.event_id for found in logged()].count(name) == 1
+        assert name in {*_take_pointers(), *_left_to_the_sweep()}
+
+
+def _take_pointers() -> set[str]:
+    taken = set()
+    while letters := queues.receive("DIRECTORY_EVENTS_QUEUE_URL", 10):
+        for letter in letters:
+            taken.add(letter.pointer["event_id"])
+            queues.delete("DIRECTORY_EVENTS_QUEUE_URL", letter)
+    return taken
 
 
 @pytest.mark.parametrize("mode", [mode for mode in MODES if not mode.startswith("kill")])

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from rollcall.invitations import store as invitations
 from rollcall.invitations.model import Invitation, InvitationStatus
-from rollcall.people import event_log
+from rollcall.people import event_log, upkeep
 from rollcall.people.events import Kind
 from rollcall.people.model import EventState, Outcome
 from rollcall.people.sync import apply_event
-from rollcall.runtime import clients, dynamo
+from rollcall.runtime import clients, dynamo, queues
 from rollcall.runtime.errors import TransientError
 from rollcall.runtime.settings import env
 from rollcall.runtime.times import now, to_text
 from rollcall.sweeping import run
 from rollcall.sweeping.run import sweep
 from tests.support.world import T0, World
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 def _pointers() -> list[dict[str, Any]]:
@@ -42,19 +45,83 @@ def _invite(world: World, address: str, expires_in: timedelta) -> str:
     return address_id
 
 
-def test_event_whose_pointer_was_lost_is_sent_again_and_applied(aws: None) -> None:
-    """An event that is durable and never woke the worker is found, once, and its pointer carries ids only."""
+def _at(monkeypatch: pytest.MonkeyPatch, at: datetime) -> dict[str, int]:
+    """Sweep at a time."""
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "now", lambda: at)
+        return sweep()
+
+
+def test_event_whose_pointer_is_gone_is_found_the_next_day_and_applied(
+    aws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daily look finds it, once; then the sweep sends its pointer, which carries ids only."""
     world = World().build()
+    upkeep.watch(world.hub.hub_id, now())
     lost = world.event("lost", 1, Kind.ADDED, fields={"email": "maya@example.com"})
     world.record(lost)
-    assert sweep()["events"] == 1
+    swept = sweep()
+    assert (swept["events"], swept["event_logs"], _pointers()) == (0, 0, [])
+    tomorrow = now() + timedelta(days=1)
+    swept = _at(monkeypatch, tomorrow)
+    assert (swept["events"], swept["event_logs"], _pointers()) == (0, 1, [])
+    assert _at(monkeypatch, tomorrow + timedelta(minutes=1))["events"] == 1
     (pointer,) = _pointers()
     assert pointer == {"hub_id": world.hub.hub_id, "source_id": lost.source_id, "event_id": lost.event_id}
-    assert sweep()["events"] == 0
+    assert _at(monkeypatch, tomorrow + timedelta(minutes=1))["events"] == 0
     apply_event(pointer["hub_id"], pointer["event_id"])
     logged = event_log.get_event(world.hub.hub_id, lost.event_id)
     assert logged is not None
     assert logged.state is EventState.APPLIED
+    swept = _at(monkeypatch, tomorrow + timedelta(days=2))
+    assert (swept["events"], swept["event_logs"]) == (0, 0)
+
+
+def test_event_that_is_on_its_way_is_not_overlooked(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came within the hour is left alone, and is looked at the next day, should it still be new."""
+    world = World().build()
+    upkeep.watch(world.hub.hub_id, now() - timedelta(days=1))
+    event = world.event("young", 1, Kind.ADDED)
+    event_log.record_event(world.hub.hub_id, event, "hash", now() - timedelta(minutes=55), world.person_id())
+    assert sweep()["event_logs"] == 0
+    assert _at(monkeypatch, now() + timedelta(days=1))["event_logs"] == 1
+
+
+def test_dead_letter_of_an_event_is_left_to_the_sweep(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pointer that failed five times is taken up; one of an event that is applied, or of a replay, is only taken."""
+    world = World().build()
+    stuck, done = (world.event(name, n, Kind.ADDED, name) for n, name in enumerate(("stuck", "done")))
+    world.record(stuck)
+    world.tell(done)
+    names = {"hub_id": world.hub.hub_id, "source_id": world.source_id}
+    for letter in (stuck, stuck, done):
+        queues.send(run.DEAD_EVENTS, names | {"event_id": letter.event_id})
+    queues.send(run.DEAD_EVENTS, {"hub_id": world.hub.hub_id, "replay_id": "R", "part": 1, "hop": 0})
+    swept = sweep()
+    assert (swept["dead_letters"], swept["events"], _pointers()) == (1, 0, [])
+    assert queues.receive(run.DEAD_EVENTS, 10) == []
+    assert _at(monkeypatch, now() + timedelta(minutes=2))["events"] == 1
+    assert [pointer["event_id"] for pointer in _pointers()] == [stuck.event_id]
+
+
+def test_dead_letter_stays_until_its_event_is_looked_after(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table that does not answer costs no letter: it is there for the next sweep."""
+    world = World().build()
+    event = world.event("stuck", 1, Kind.ADDED)
+    world.record(event)
+    pointer = {"hub_id": world.hub.hub_id, "source_id": world.source_id, "event_id": event.event_id}
+    queues.send(run.DEAD_EVENTS, pointer)
+
+    def fails(*_: object) -> bool:
+        raise TransientError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(event_log, "look_after", fails)
+        with pytest.raises(TransientError):
+            sweep()
+    client, url = clients.sqs(), env(run.DEAD_EVENTS)
+    asked: Any = ["ApproximateNumberOfMessagesNotVisible"]
+    assert client.get_queue_attributes(QueueUrl=url, AttributeNames=asked)["Attributes"] == {asked[0]: "1"}
 
 
 def test_invitation_whose_time_is_over_is_expired_and_others_are_not(aws: None) -> None:
@@ -71,7 +138,8 @@ def test_invitation_whose_time_is_over_is_expired_and_others_are_not(aws: None) 
 def test_trouble_of_one_kind_does_not_stop_the_others(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The events are woken although plans fail; the sweep says so at its end."""
     world = World().build()
-    world.record(world.event("lost", 1, Kind.ADDED))
+    event_id = world.record(world.event("lost", 1, Kind.ADDED))
+    event_log.look_after(world.hub.hub_id, event_id, now() - timedelta(minutes=2))
     over = _invite(world, "over@example.com", timedelta(seconds=-1))
 
     def broken(_: int) -> int:

@@ -163,6 +163,8 @@ def stack() -> Iterator[None]:
             for name in QUEUES:
                 url = clients.sqs().create_queue(QueueName=f"test-{name.lower()}")["QueueUrl"]
                 os.environ[f"{name}_QUEUE_URL"] = url
+            dead = clients.sqs().create_queue(QueueName="test-dead-letters")["QueueUrl"]
+            os.environ["DIRECTORY_EVENTS_DEAD_LETTERS_URL"] = dead
             clients.s3().create_bucket(
                 Bucket="test-files", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
             )

@@ -18,7 +18,7 @@ from rollcall.hubs import store
 from rollcall.hubs.api import Name  # noqa: TC001 - pydantic reads it
 from rollcall.hubs.keyring import MAX_LIVE, Keyring, Secret
 from rollcall.hubs.model import DeletedMeans, Permission, Source
-from rollcall.people import event_log, forgetting
+from rollcall.people import event_log, upkeep
 from rollcall.people.events import Ignored, Kind
 from rollcall.runtime.errors import Fault, MalformedError, NotFoundError, RefusedError
 from rollcall.runtime.ids import is_ulid, new_id
@@ -242,7 +242,7 @@ def create_source(hub_id: str, body: NewSource) -> Response[SourceMade]:
     )
     _check(source)
     watch(hub_id, source.source_id, now())  # before it is there: one that never comes is looked at once
-    forgetting.watch(hub_id, now())
+    upkeep.watch(hub_id, now())
     source = store.create_source(source, secret)
     log.info("source_created", hub_id=hub_id, source_id=source.source_id, provider=source.provider)
     headers: dict[str, str | list[str]] = {

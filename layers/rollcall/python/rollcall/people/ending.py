@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from rollcall.people import event_log
 from rollcall.people.schedule import end_event
-from rollcall.runtime.errors import TransientError
 from rollcall.runtime.ids import digest
-from rollcall.runtime.observability import describe, log
+from rollcall.runtime.observability import log
 from rollcall.runtime.times import to_text
 
 if TYPE_CHECKING:
@@ -26,15 +25,12 @@ def end_if_due(hub: Hub, record: PersonRecord, at: datetime) -> bool:
     Raises
     ------
     TransientError
-        If it is not certain that the event is stored.
+        If it is not certain that the event is stored and looked after.
     """
     event = end_event(record, hub)
     if event is None or event.occurred_at > to_text(at):
         return False
     event_log.record_event(hub.hub_id, event, digest("end_date", event.event_id), at, record.person_id)
-    try:
-        event_log.wake(hub.hub_id, event.source_id, [event.event_id])
-    except TransientError as exc:
-        log.warning("wake_failed", **describe(exc), hub_id=hub.hub_id, source_id=event.source_id)
+    event_log.wake_new(hub.hub_id, event.source_id, [event.event_id])
     log.info("end_date_reached", hub_id=hub.hub_id, person_id=record.person_id, event_id=event.event_id)
     return True

@@ -16,13 +16,14 @@ from rollcall.people.events import DirectoryEvent, Ignored, Kind
 from rollcall.people.model import EventState, LoggedEvent, Looking, Outcome, event_from_item, event_to_item
 from rollcall.people.outcomes import DETAILS, RECEIVED
 from rollcall.runtime import dynamo, lists, queues
+from rollcall.runtime.ahead import ahead
 from rollcall.runtime.errors import TransientError
 from rollcall.runtime.ids import HASH_CHARS, SHARDS, digest, shard_of
-from rollcall.runtime.observability import log
-from rollcall.runtime.times import from_text, to_text
+from rollcall.runtime.observability import describe, log
+from rollcall.runtime.times import from_text, now, to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 TABLE = "EVENTS_TABLE"
 QUEUE = "DIRECTORY_EVENTS_QUEUE_URL"
@@ -46,6 +47,8 @@ BROKEN = Outcome(
     "It could not be applied for a day because of a fault on our side. Tell who operates Rollcall, then replay it.",
 )
 Recorded = Literal["new", "duplicate", "conflict"]
+# Marks at once where the queue does not take the pointers of a large delivery.
+MARKS_AT_ONCE = 16
 _SAID_ALREADY = frozenset({"event_id", "source_id"})
 _UNLESS_SAID: dict[str, object] = {"fields": {}, "attributes": {}, "groups": {}, "complete": False, "active": None}
 
@@ -80,6 +83,9 @@ def record_event(
     ``new``; ``duplicate`` if the same event with the same body is there already; ``conflict`` if another body came
     under the same id: that one is kept apart as quarantined, under an id of its own.
 
+    A new one is looked after once ``wake_new`` was told. Where that never happened, since the worker died before it
+    could answer, the sender sends again: a duplicate that is not applied yet is left to the sweep.
+
     Raises
     ------
     TransientError
@@ -89,7 +95,10 @@ def record_event(
     try:
         dynamo.write([dynamo.put_action(TABLE, item, "attribute_not_exists(#pk)")])
     except dynamo.ConditionFailedError as exc:
-        if exc.old[0]["body_hash"] == body_hash:
+        stored = exc.old[0]
+        if stored["body_hash"] == body_hash:
+            if stored["state"] == EventState.NEW and "due_pk" not in stored:
+                look_after(hub_id, event.event_id, received_at)
             return "duplicate"
         other_id = _later_id(event.event_id, body_hash)
         other = _item(hub_id, event, body_hash, received_at, person_id)
@@ -100,9 +109,7 @@ def record_event(
             "detail": "An event with this id was received before, with other contents.",
         }
         other |= _attention(hub_id, other_id)
-        other.pop("due_pk", None)
-        other.pop("due_sk", None)
-        if exc.old[0].get("erased"):
+        if stored.get("erased"):
             other.pop("event", None)  # whom it was about was erased: nothing is written down of them again
         with suppress(dynamo.ConditionFailedError):  # it came before, and may have been replayed since
             dynamo.write([dynamo.put_action(TABLE, other, "attribute_not_exists(#pk)")])
@@ -120,8 +127,61 @@ def _later_id(event_id: str, body_hash: str) -> str:
 
 
 def wake(hub_id: str, source_id: str, event_ids: Iterable[str]) -> None:
-    """Send pointers to the worker. If that fails the sweeper does it later."""
+    """Send pointers to the worker, of events that the sweep looks after: it does so later if this fails.
+
+    Raises
+    ------
+    TransientError
+        If SQS did not take them all.
+    """
     queues.send_many(QUEUE, [{"hub_id": hub_id, "source_id": source_id, "event_id": found} for found in event_ids])
+
+
+def wake_new(hub_id: str, source_id: str, event_ids: Sequence[str]) -> None:
+    """Send pointers to the worker, of events that were just recorded; where that fails, let the sweep do it.
+
+    An event that was recorded is looked after by its pointer alone, and by the daily look through the log.
+
+    Raises
+    ------
+    TransientError
+        If neither is certain: whoever recorded them must come again.
+    """
+    try:
+        wake(hub_id, source_id, event_ids)
+    except TransientError as exc:
+        log.warning("wake_failed", **describe(exc), hub_id=hub_id, source_id=source_id, count=len(event_ids))
+        at = now()
+        for _ in ahead(lambda event_id: look_after(hub_id, event_id, at), event_ids, MARKS_AT_ONCE):
+            pass
+
+
+def look_after(hub_id: str, event_id: str, at: datetime) -> bool:
+    """Let the sweep look after an event that is still new, a minute from now; returns whether it was not so before.
+
+    Raises
+    ------
+    TransientError
+        If it is not certain that this is written down.
+    """
+    action = dynamo.update_action(
+        TABLE,
+        pk(hub_id, event_id),
+        "-",
+        "SET #due_pk = :due_pk, #due_sk = :due_sk",
+        condition="#state = :new AND attribute_not_exists(#due_pk)",
+        values={**_due(event_id, at + FIRST_SWEEP), "new": str(EventState.NEW)},
+    )
+    try:
+        dynamo.write([action])
+    except dynamo.ConditionFailedError:
+        return False
+    return True
+
+
+def _due(event_id: str, at: datetime) -> dict[str, str]:
+    """Return the key by which the sweep finds a new event from a time on."""
+    return {"due_pk": f"event#{shard_of(event_id) % DUE_SHARDS}", "due_sk": to_text(at)}
 
 
 def _keys(hub_id: str, event_id: str, received_at: datetime) -> dict[str, Any]:
@@ -146,8 +206,6 @@ def _item(
         "state": str(RECEIVED.state),
         "reason": RECEIVED.reason,
         "event": _said(event),
-        "due_pk": f"event#{shard_of(event.event_id) % DUE_SHARDS}",
-        "due_sk": to_text(received_at + FIRST_SWEEP),
     }
 
 
@@ -319,13 +377,13 @@ def wait(hub_id: str, logged: LoggedEvent, *, until: datetime, detail: str, look
         TABLE,
         pk(hub_id, logged.event_id),
         "-",
-        "SET #reason = :reason, #detail = :detail, #due_sk = :due_sk, #sweeps = :zero, "
+        "SET #reason = :reason, #detail = :detail, #due_pk = :due_pk, #due_sk = :due_sk, #sweeps = :zero, "
         "#look_tries = :tries, #turn_at = :turn_at",
         condition="#state = :new AND (attribute_not_exists(#round) OR #round = :round)",
         values={
             "reason": "waiting",
             "detail": detail,
-            "due_sk": to_text(until if is_far else until + FIRST_SWEEP),
+            **_due(logged.event_id, until if is_far else until + FIRST_SWEEP),
             "zero": 0,
             "tries": looking.tries,
             "turn_at": looking.turn_at,
@@ -431,8 +489,7 @@ def reopen_action(hub_id: str, event_id: str, at: datetime, replay_id: str = "")
             "new": str(EventState.NEW),
             "reason": "replayed",
             "detail": "Being applied again.",
-            "due_pk": f"event#{shard_of(event_id) % DUE_SHARDS}",
-            "due_sk": to_text(at + FIRST_SWEEP),
+            **_due(event_id, at + FIRST_SWEEP),
             "zero": 0,
             "one": 1,
             **({"replay": replay_id} if replay_id else {}),

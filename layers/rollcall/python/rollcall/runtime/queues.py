@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -72,6 +74,49 @@ def send_many(queue: str, pointers: Iterable[Mapping[str, Any]]) -> None:
             raise TransientError from exc
         if answer.get("Failed"):
             raise TransientError
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message that was taken from a queue, and comes back to it unless it is deleted."""
+
+    pointer: Pointer
+    receipt: str
+
+
+def receive(queue: str, limit: int) -> list[Received]:
+    """Take messages from a queue that no function reads: its dead letters. None now is no proof that there are none.
+
+    What is not a pointer is left there.
+
+    Raises
+    ------
+    TransientError
+        If SQS did not answer.
+    """
+    try:
+        answer = clients.sqs().receive_message(QueueUrl=env(queue), MaxNumberOfMessages=limit)
+    except (ClientError, BotoCoreError) as exc:
+        raise TransientError from exc
+    found: list[Received] = []
+    for message in answer.get("Messages", []):
+        with suppress(ValueError):
+            found.append(Received(json.loads(message["Body"]), message["ReceiptHandle"]))
+    return found
+
+
+def delete(queue: str, message: Received) -> None:
+    """Take a message out of its queue for good.
+
+    Raises
+    ------
+    TransientError
+        If it is not certain that it is gone: then it comes again.
+    """
+    try:
+        clients.sqs().delete_message(QueueUrl=env(queue), ReceiptHandle=message.receipt)
+    except (ClientError, BotoCoreError) as exc:
+        raise TransientError from exc
 
 
 def process(event: Mapping[str, Any], handle: Callable[[Any], object]) -> dict[str, Any]:

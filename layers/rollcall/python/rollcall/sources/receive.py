@@ -1,6 +1,7 @@
 """Receive a webhook: verify it, make every event in it durable, wake the worker, answer.
 
-Nothing is answered with 2xx before all of its events lie in the event log; from then on nothing can be lost.
+Nothing is answered with 2xx before all of its events lie in the event log and the worker was woken, or the sweep was
+told to do so; from then on nothing can be lost. Who was not answered sends again, and what still waits then is swept.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from rollcall.runtime.errors import (
     UnauthenticError,
 )
 from rollcall.runtime.ids import HASH_CHARS, is_ulid
-from rollcall.runtime.observability import describe, log
+from rollcall.runtime.observability import log
 from rollcall.sources import health
 from rollcall.sources.model import Delivery, as_the_source_wants
 from rollcall.sources.registry import challenger, provider
@@ -74,17 +75,9 @@ def receive(
     new = _record(source, events, hashlib.sha256(raw).hexdigest()[:HASH_CHARS], received_at)
     waiting = [event.event_id for event in new if isinstance(event, DirectoryEvent)]
     if waiting:
-        try:
-            event_log.wake(hub_id, source_id, waiting)
-        except TransientError as exc:
-            log.warning("wake_failed", **describe(exc), hub_id=hub_id, source_id=source_id, count=len(waiting))
-    health.note_taken(
-        hub_id,
-        source_id,
-        received_at,
-        {"accepted": len(waiting), "ignored": len(new) - len(waiting)},
-        secret_id=secret.secret_id,
-    )
+        event_log.wake_new(hub_id, source_id, waiting)
+    counts = {"accepted": len(waiting), "ignored": len(new) - len(waiting)}
+    health.note_taken(hub_id, source_id, received_at, counts, secret_id=secret.secret_id)
     ignored = sum(isinstance(event, Ignored) for event in events)
     log.info("webhook_received", hub_id=hub_id, source_id=source_id, provider=source.provider, count=len(events))
     return module.ANSWER, {"accepted": len(events) - ignored, "ignored": ignored}

@@ -11,7 +11,7 @@ from rollcall.invitations import store as invitations
 from rollcall.mail import store as mails
 from rollcall.mail.model import due_shards
 from rollcall.mail.send import sweep_mail
-from rollcall.people import event_log, forgetting, replays
+from rollcall.people import event_log, replays, upkeep
 from rollcall.people import store as people
 from rollcall.plans import catalogue_change
 from rollcall.plans.stuck import wake_due
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 AT_A_TIME = 200
+DEAD_EVENTS = "DIRECTORY_EVENTS_DEAD_LETTERS_URL"
+# What SQS hands over at most.
+AT_ONCE = 10
 # Of the 50 that the function may take; each kind has its share, so that a backlog of one does not starve the others.
 SECONDS = 44.0
 # Longer than a warm function keeps a secret (3 minutes), and than a batch of events takes.
@@ -50,6 +53,7 @@ def sweep() -> dict[str, int]:
     at = now()
     parts: dict[str, Callable[[_Turn], None]] = {
         "events": lambda turn: _events(turn, at),
+        "dead_letters": lambda turn: _dead_letters(turn, at),
         "credentials": lambda turn: _credentials(turn, at),
         "replays": lambda turn: _replays(turn, at),
         "mails": lambda turn: _mails(turn, at),
@@ -60,7 +64,7 @@ def sweep() -> dict[str, int]:
         "people": lambda turn: _people(turn, at),
         "erasures": lambda turn: _erasures(turn, at),
         "sources": lambda turn: _sources(turn, at),
-        "old_events": lambda turn: _old_events(turn, at),
+        "event_logs": lambda turn: _event_logs(turn, at),
     }
     done: dict[str, int] = {}
     trouble: Exception | None = None
@@ -114,6 +118,23 @@ def _events(turn: _Turn, at: datetime) -> None:
             if turn.is_over:
                 return
             turn.do(lambda: turn.add(_wake_event(due, at)))  # noqa: B023 - called at once
+
+
+def _dead_letters(turn: _Turn, at: datetime) -> None:
+    """Look after events whose pointer the worker could not deal with, five times; those of replays are so already."""
+    while not turn.is_over:
+        letters = queues.receive(DEAD_EVENTS, AT_ONCE)
+        for letter in letters:
+            turn.do(lambda: turn.add(_take_letter(letter, at)))  # noqa: B023 - called at once
+        if not letters:
+            return
+
+
+def _take_letter(letter: queues.Received, at: datetime) -> int:
+    pointer = letter.pointer
+    count = event_log.look_after(pointer["hub_id"], pointer["event_id"], at) if "event_id" in pointer else False
+    queues.delete(DEAD_EVENTS, letter)
+    return int(count)
 
 
 def _wake_event(due: event_log.DueEvent, at: datetime) -> int:
@@ -224,9 +245,9 @@ def _sources(turn: _Turn, at: datetime) -> None:
             turn.do(lambda: turn.add(watch.look(hub_id, source_id, at)))  # noqa: B023 - called at once
 
 
-def _old_events(turn: _Turn, at: datetime) -> None:
+def _event_logs(turn: _Turn, at: datetime) -> None:
     for shard in range(event_log.DUE_SHARDS):
-        for hub_id in forgetting.due_hubs(shard, at, AT_A_TIME):
+        for hub_id in upkeep.due_hubs(shard, at, AT_A_TIME):
             if turn.is_over:
                 return
-            turn.do(lambda: turn.add(forgetting.forget_old(hub_id, at, turn.seconds_left)))  # noqa: B023 - called at once
+            turn.do(lambda: turn.add(upkeep.look_through(hub_id, at, turn.seconds_left)))  # noqa: B023 - called at once
