@@ -228,6 +228,9 @@ def test_failing_vendor_is_asked_again_later(world: World, vendor: VendorServer,
     event = thin(provider, "1", "E-1" if provider == "finch" else "100")
     logged = tell(world, event)
     assert (logged.state, logged.reason, logged.looking.tries) == (EventState.NEW, "waiting", 1)
+    later = datetime.now(UTC) + timedelta(days=1)  # should its message get lost
+    due = [one.event_id for shard in range(event_log.DUE_SHARDS) for one in event_log.due_events(shard, later, 10)]
+    assert due == [logged.event_id]
     assert logged.detail.endswith(".")
     assert delayed() == 1
     vendor.rate = 0.0

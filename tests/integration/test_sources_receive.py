@@ -226,6 +226,22 @@ def test_lost_wake_up_is_still_accepted(handler: Any) -> None:
     assert _left_to_the_sweep() == [event_id(STANDARD, "msg_3")]
 
 
+def test_each_event_of_a_list_is_left_to_the_sweep_where_the_queue_takes_none(
+    handler: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where they are more than are marked at once."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise TransientError
+
+    monkeypatch.setattr(queues, "send_many", fails)
+    monkeypatch.setattr(event_log, "MARKS_AT_ONCE", 2)
+    people = [{"type": "person.added", "data": {"external_id": f"E-{number}"}} for number in range(12)]
+    assert handler(signed(json.dumps(people).encode()), None)["statusCode"] == 202
+    assert sorted(_left_to_the_sweep()) == sorted(event.event_id for event in logged())
+    assert len(logged()) == len(people)
+
+
 def test_what_nobody_could_be_told_to_look_after_is_503(handler: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Queue and table fail after the event is durable: the sender is told to send again, and then it is swept."""
     event = signed()
