@@ -191,7 +191,7 @@ def one_id_is_one_event() -> None:
     world = _world()
     world.record(world.event("office", 5, attributes={"Office": "Toronto"}))
     other = world.event("office", 5, attributes={"Office": "Warsaw"})
-    said = event_log.record_event(world.hub.hub_id, other, "other hash", now(), world.person_id())
+    said = event_log.record_event(world.hub.hub_id, other, "other hash", now())
     logged = event_log.get_event(world.hub.hub_id, other.event_id) or _nobody()
     assert said == "conflict"
     assert (logged.event or _nobody()).attributes == {"Office": "Toronto"}

@@ -27,9 +27,9 @@ def test_failure_at_any_call_leaves_the_event_to_be_applied(monkeypatch: pytest.
     """Whatever call to AWS fails or dies, coming again ends in the same person, and is settled."""
     with thin_world(monkeypatch) as (world, vendor):
         for at in itertools.count(1):
-            name, event = f"F-{at}", thin("finch", str(at), f"F-{at}")
+            name, event = f"F-{at}", thin(world, "finch", str(at), f"F-{at}")
             vendor.add_finch(name, f"person.{at}@example.com")
-            event_log.record_event(world.hub.hub_id, event, "hash", RECEIVED, None)
+            event_log.record_event(world.hub.hub_id, event, "hash", RECEIVED)
             rest(world, "finch")
             injector = until_quiet(lambda: _apply_in_turn(world, event), at=at, mode=mode)  # noqa: B023 - called at once
             logged = event_log.get_event(world.hub.hub_id, event.event_id)

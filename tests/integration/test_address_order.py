@@ -204,7 +204,7 @@ def test_waiting_event_that_is_kept_no_longer_stops_nobody(aws: None) -> None:
     world = World().build()
     _told(world, ("E-1", 1, Kind.ADDED, DESK), ("E-2", 2, Kind.ADDED, DESK))
     waiting = _event(world, 1, ("E-2", 2, Kind.ADDED, DESK))
-    dynamo.write([dynamo.delete_action("EVENTS_TABLE", event_log.pk(world.hub.hub_id, waiting.event_id))])
+    dynamo.write([dynamo.delete_action("EVENTS_TABLE", *event_log.key(world.hub.hub_id, waiting.event_id))])
     world.tell(_event(world, 9, ("E-1", 3, Kind.UPDATED, FORMER)))
     assert _address(world, FORMER).holders[SOURCE].person_id == world.person_id("E-1")
     assert _address(world, DESK).holders == {}

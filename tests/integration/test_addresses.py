@@ -11,7 +11,6 @@ from rollcall.people import event_log, store
 from rollcall.people.events import Kind
 from rollcall.people.model import EventState
 from rollcall.people.sync import apply_event
-from rollcall.runtime.ids import event_id
 from tests.support.world import SOURCE, World
 
 
@@ -34,15 +33,15 @@ def test_address_handed_on_ends_the_same_in_any_order(aws: None, order: tuple[in
         world.event("three", 3, Kind.ADDED, "E-2", fields={"email": "desk@example.com"}),
     ]
     world.tell(*[history[place] for place in order])
-    for name in ("one", "two", "three"):
-        apply_event(world.hub.hub_id, event_id(SOURCE, name))
+    for event in history:
+        apply_event(world.hub.hub_id, event.event_id)
     state = _state(world)
     assert state["holder"] == world.person_id("E-2")
     assert state["addresses"] == {
         "E-1": world.address_id("former@example.com"),
         "E-2": world.address_id("desk@example.com"),
     }
-    logged = event_log.get_event(world.hub.hub_id, event_id(SOURCE, "three"))
+    logged = event_log.get_event(world.hub.hub_id, world.event_id("three", "E-2"))
     assert logged is not None
     assert logged.state is EventState.APPLIED
 

@@ -19,7 +19,7 @@ IDS = {
     "source_id": "01JA0000000000000000000SRC",
     "person_id": "0" * 32,
     "member_id": "0" * 32,
-    "event_id": "0" * 32,
+    "event_id": "0" * 48,
     "plan_id": "0" * 32,
     "invitation_id": "0" * 32,
     "segment_id": "location",

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rollcall.people.events import Kind
+from rollcall.people.events import DirectoryEvent, Kind
 from rollcall.people.merge import lift
 from rollcall.people.model import attribute_names, person_to_item
 from rollcall.runtime import clients, dynamo
@@ -18,7 +18,7 @@ from rollcall.runtime.errors import TransientError
 from rollcall.runtime.settings import env
 from tests.support.aws import stack
 from tests.support.faults import injected
-from tests.support.world import World
+from tests.support.world import SOURCE, World
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.text() | st.floats(-1e9, 1e9).map(float),
@@ -86,7 +86,8 @@ NAMES = st.dictionaries(st.sampled_from(["Office", "Grade", "group"]), st.sample
 @settings(max_examples=50)
 def test_names_of_a_stored_person_are_those_of_the_person(attributes: Any, groups: Any) -> None:
     """Read from the item alone, they are the same as of the whole person."""
-    person = lift(World().event("e", 0, Kind.ADDED, attributes=attributes, groups=groups))
+    at = "2026-10-05T08:00:00.000Z"
+    person = lift(DirectoryEvent("e", SOURCE, "E-1", Kind.ADDED, at, attributes=attributes, groups=groups))
     item = person_to_item(person)
     assert attribute_names(item, with_groups=True) == set(person.values())
     assert attribute_names(item) == {name for name, cell in person.attributes.items() if cell.value}

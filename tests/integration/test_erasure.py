@@ -33,12 +33,12 @@ from rollcall.privacy.erase import erase, purge_after_grace
 from rollcall.privacy.model import PASSES, Cause, Erasure, ErasureState, Subject, erasure_id_of
 from rollcall.privacy.purge import run_erasure
 from rollcall.runtime import clients, dynamo
-from rollcall.runtime.ids import event_id, new_id
+from rollcall.runtime.ids import new_id
 from rollcall.runtime.settings import env
 from rollcall.runtime.times import now, to_text
 from rollcall.uploads import store as uploads
 from rollcall.uploads.model import UploadKind
-from tests.support.world import SOURCE, T0, World, everything
+from tests.support.world import SOURCE, World, everything
 
 TABLES = ("EVENTS", "PEOPLE", "MEMBERS", "INVITATIONS", "MAIL", "PLANS", "ACTIVITY")
 MAYA = {"email": "maya.okafor@example.com", "first_name": "Maya", "last_name": "Okafor"}
@@ -207,11 +207,11 @@ def test_nothing_brings_an_erased_person_back(aws: None, monkeypatch: pytest.Mon
     assert (logged.state, logged.reason, logged.event) == (EventState.NO_CHANGE, "erased", None)
     person_id = world.person_id("E-1042")
     changed = DirectoryEvent(**{**_values(late), "attributes": {"Office": "Maya's"}})
-    assert event_log.record_event(hub_id, changed, "other hash", now(), person_id) == "conflict"
+    assert event_log.record_event(hub_id, changed, "other hash", now()) == "conflict"
     future = world.event("future", 10**9, person="E-1042", fields=MAYA)
     world.tell(future)
-    event_log.reopen_event(hub_id, world.event("one", 0).event_id, now())
-    apply_event(hub_id, world.event("one", 0).event_id)
+    event_log.reopen_event(hub_id, world.event_id("one", "E-1042"), now())
+    apply_event(hub_id, world.event_id("one", "E-1042"))
     assert _mentions() == []
     row = "email,role,ref\r\nmaya.okafor@example.com,Mentor,\r\nsomebody@example.com,Mentor," + person_id + "\r\n"
     plan = _upload(world, UploadKind.INVITES, row)
@@ -223,7 +223,7 @@ def test_nothing_brings_an_erased_person_back(aws: None, monkeypatch: pytest.Mon
     assert accept.accept(token).state is not accept.PageState.OPEN
     assert members.get_member(hub_id, member_id) is None
     other = "01JA0000000000000000000TWQ"
-    newcomer = DirectoryEvent(event_id(other, "x"), other, "N-1", Kind.ADDED, to_text(T0), fields={**LIO, **MAYA})
+    newcomer = World(world.hub, other).event("x", 0, Kind.ADDED, "N-1", fields={**LIO, **MAYA})
     world.tell(newcomer)
     held = event_log.get_event(hub_id, newcomer.event_id)
     assert held is not None

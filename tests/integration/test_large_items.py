@@ -14,10 +14,9 @@ from rollcall.people.events import Kind
 from rollcall.people.model import EventState
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import TooLargeToStoreError
-from rollcall.runtime.ids import event_id
 from rollcall.segments import store as segments
 from rollcall.segments.model import Option, Segment
-from tests.support.world import SOURCE, World
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from rollcall.people.model import PersonRecord
@@ -84,7 +83,7 @@ def test_event_that_would_make_a_person_too_large_is_quarantined(aws: None) -> N
     for number in range(3):
         values = {f"Field {number} {n}": "x" * 1_000 for n in range(100)}
         world.tell(world.event(f"part {number}", number, attributes=values))
-    states = [event_log.get_event(world.hub.hub_id, event_id(SOURCE, f"part {number}")) for number in range(3)]
+    states = [event_log.get_event(world.hub.hub_id, world.event_id(f"part {number}")) for number in range(3)]
     assert [(logged.state, logged.reason) for logged in states if logged] == [
         (EventState.APPLIED, "person_created"),
         (EventState.APPLIED, "person_changed"),

@@ -20,7 +20,7 @@ import hmac
 
 from rollcall.people.events import DirectoryEvent, Kind
 from rollcall.runtime.errors import UnauthenticError
-from rollcall.runtime.ids import event_id
+from rollcall.runtime.ids import event_name
 from rollcall.runtime.times import to_text
 from rollcall.sources.model import Faults, load_json, read_id
 from rollcall.sources.secret import AS_SHOWN as SECRET_RULE
@@ -43,7 +43,7 @@ def parse(delivery, source):
     who = read_id(load_json(delivery.body).get("who"), "$.who", faults)
     faults.check()
     at = to_text(delivery.received_at)
-    return [DirectoryEvent(event_id(source.source_id, who), source.source_id, who, Kind.ADDED, at)]
+    return [DirectoryEvent(event_name(source.source_id, who), source.source_id, who, Kind.ADDED, at)]
 """
 
 

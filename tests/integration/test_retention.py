@@ -77,7 +77,7 @@ def _told_long_ago(world: World) -> dict[str, str]:
 
 def _came(hub_id: str, event_id: str, at: datetime) -> None:
     values, update = {"order": f"{to_text(at)}#{event_id}"}, "SET #by_hub_sk = :order"
-    dynamo.write([dynamo.update_action("EVENTS_TABLE", event_log.pk(hub_id, event_id), "-", update, values=values)])
+    dynamo.write([dynamo.update_action("EVENTS_TABLE", *event_log.key(hub_id, event_id), update, values=values)])
 
 
 def _said(names: dict[str, str]) -> dict[str, bool]:
@@ -99,7 +99,7 @@ def test_what_events_said_is_forgotten_after_400_days_and_that_they_came_never(a
     assert sweep()["event_logs"] == 0
     applied = next(event_id for event_id, name in names.items() if name == "applied")
     again = world.event("applied", 0, EventKind.ADDED, "E-1", fields={"email": "maya@example.com"})
-    assert event_log.record_event(hub_id, again, "hash", now(), None) == "duplicate"
+    assert event_log.record_event(hub_id, again, "hash", now()) == "duplicate"
     with pytest.raises(dynamo.ConditionFailedError):
         event_log.reopen_event(hub_id, applied, now())
     assert world.state() == before

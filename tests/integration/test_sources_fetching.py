@@ -66,7 +66,7 @@ def vendor(both: tuple[World, VendorServer]) -> VendorServer:
 def test_finch_event_is_looked_up_and_merged_whole(world: World) -> None:
     """The answer is the person's whole record, without what is never stored, as of the moment it was asked."""
     before = datetime.now(UTC)
-    logged = tell(world, thin("finch", "1", "E-1", Kind.ADDED))
+    logged = tell(world, thin(world, "finch", "1", "E-1", Kind.ADDED))
     assert (logged.state, logged.reason) == (EventState.APPLIED, "person_created")
     found = person(world, "finch", "E-1")
     assert (found.text("email"), found.text("first_name"), found.text("last_name")) == (
@@ -90,7 +90,7 @@ def test_finch_event_is_looked_up_and_merged_whole(world: World) -> None:
 
 def test_bamboohr_event_is_looked_up_and_merged_whole(world: World) -> None:
     """The answer is the person's whole record under the names of BambooHR's fields."""
-    assert tell(world, thin("bamboohr", "1", "100")).state is EventState.APPLIED
+    assert tell(world, thin(world, "bamboohr", "1", "100")).state is EventState.APPLIED
     found = person(world, "bamboohr", "100")
     assert (found.text("email"), found.text("first_name")) == ("aiko.tanaka@example.com", "Aiko")
     assert found.values() == {"status": "Active", "department": "Field", "jobTitle": "Field Organiser"}
@@ -100,7 +100,7 @@ def test_bamboohr_fields_of_the_source_are_asked_for_too(world: World, vendor: V
     """A client's own fields become attributes when the source names them."""
     connect(world, "bamboohr", BAMBOOHR_CREDENTIALS, settings={"fields": "customChapter, 4321"})
     vendor.add_bamboohr("101", "lena.fischer@example.com", customChapter="East Bay", **{"4321": "Gold"})
-    tell(world, thin("bamboohr", "1", "101"))
+    tell(world, thin(world, "bamboohr", "1", "101"))
     values = person(world, "bamboohr", "101").values()
     assert (values["customChapter"], values["4321"]) == ("East Bay", "Gold")
 
@@ -123,7 +123,7 @@ def test_finch_status_says_who_is_active(
     """Those who left are inactive, those on leave where the source says so, and what we do not know removes nobody."""
     connect(world, "finch", FINCH_CREDENTIALS, policy=policy)
     vendor.add_finch("E-2", "jonas.weber@example.com", **employment)
-    tell(world, thin("finch", "1", "E-2"))
+    tell(world, thin(world, "finch", "1", "E-2"))
     assert person(world, "finch", "E-2").status == status
 
 
@@ -143,10 +143,10 @@ def test_member_on_leave_is_shown_so(
     connect(world, provider, CREDENTIALS[provider], policy=Policy(leave=Away.DEACTIVATE))
     add = vendor.add_finch if provider == "finch" else vendor.add_bamboohr
     add("77", "jonas.weber@example.com")
-    tell(world, thin(provider, "1", "77"))
+    tell(world, thin(world, provider, "1", "77"))
     member_id = replace(world, source_id=SOURCES[provider]).enrol("77", ("mentor",))
     add("77", "jonas.weber@example.com", **fields)
-    tell(world, thin(provider, "2", "77"))
+    tell(world, thin(world, provider, "2", "77"))
     shown = world.shown(member_id)
     assert (shown["status"], shown["status_reason"]) == ("inactive", reason)
 
@@ -155,13 +155,13 @@ def test_personal_address_is_taken_where_the_source_says_so(world: World) -> Non
     """Each system's private address is used instead of the one at work."""
     for provider, name in (("finch", "E-1"), ("bamboohr", "100")):
         connect(world, provider, CREDENTIALS[provider], policy=Policy(email=EmailChoice.PERSONAL))
-        tell(world, thin(provider, "1", name))
+        tell(world, thin(world, provider, "1", name))
         assert person(world, provider, name).text("email").startswith("home.")
 
 
 def test_replay_after_the_record_changed_gives_the_same(world: World, vendor: VendorServer) -> None:
     """What was looked up is frozen into the event: applying it again asks nobody and says the same."""
-    event = thin("finch", "1", "E-1")
+    event = thin(world, "finch", "1", "E-1")
     first = tell(world, event)
     vendor.employments["E-1"]["title"] = "Director"
     asked = len(vendor.asked)
@@ -174,20 +174,20 @@ def test_replay_after_the_record_changed_gives_the_same(world: World, vendor: Ve
 
 def test_later_event_brings_the_newer_record(world: World, vendor: VendorServer) -> None:
     """Whoever asked later knows better, in whatever order the two are applied; what is gone is gone."""
-    tell(world, thin("finch", "1", "E-1"))
+    tell(world, thin(world, "finch", "1", "E-1"))
     del vendor.employments["E-1"]["title"]
     time.sleep(0.01)
-    tell(world, thin("finch", "2", "E-1"))
+    tell(world, thin(world, "finch", "2", "E-1"))
     assert "title" not in person(world, "finch", "E-1").values()
 
 
 def test_source_without_credentials_says_so_and_is_made_good_when_they_come(world: World) -> None:
     """Deletions act all the same, the rest is recorded; once credentials are there the sweep applies it."""
     connect(world, "finch", {})
-    event = thin("finch", "1", "E-1")
+    event = thin(world, "finch", "1", "E-1")
     logged = tell(world, event)
     assert (logged.state, logged.reason) == (EventState.IGNORED, "needs_credentials")
-    deleted = replace(thin("finch", "2", "E-9", Kind.DELETED), look=False)
+    deleted = replace(thin(world, "finch", "2", "E-9", Kind.DELETED), look=False)
     assert tell(world, deleted).state is EventState.APPLIED
     at = datetime.now(UTC)
     assert health.get_health(world.hub.hub_id, SOURCES["finch"], at).failure == "needs_credentials"
@@ -203,19 +203,19 @@ def test_refused_credentials_are_recorded_and_not_tried_over_and_over(world: Wor
     """A vendor that answers 401 is left alone with these credentials; the source says why, other ones are tried."""
     connect(world, "bamboohr", {**BAMBOOHR_CREDENTIALS, "api_key": "another-key-than-theirs"})
     for name in ("1", "2", "3"):
-        logged = tell(world, thin("bamboohr", name, "100"))
+        logged = tell(world, thin(world, "bamboohr", name, "100"))
         assert (logged.state, logged.reason) == (EventState.IGNORED, "needs_credentials")
     assert vendor.refused == 1
     failure = health.get_health(world.hub.hub_id, SOURCES["bamboohr"], datetime.now(UTC))
     assert (failure.failure, failure.needs_credentials_at is None) == ("needs_credentials", False)
     connect(world, "bamboohr", BAMBOOHR_CREDENTIALS)
-    assert tell(world, thin("bamboohr", "4", "100")).state is EventState.APPLIED
+    assert tell(world, thin(world, "bamboohr", "4", "100")).state is EventState.APPLIED
 
 
 @pytest.mark.parametrize(("provider", "name"), [("finch", "E-404"), ("bamboohr", "404")])
 def test_person_the_vendor_does_not_know_is_recorded(world: World, provider: str, name: str) -> None:
     """There is nothing to look up, which the log says; nobody is made or removed."""
-    logged = tell(world, thin(provider, "1", name))
+    logged = tell(world, thin(world, provider, "1", name))
     assert (logged.state, logged.reason) == (EventState.IGNORED, "not_found")
     assert person(world, provider, name) is None
 
@@ -225,7 +225,7 @@ def test_person_the_vendor_does_not_know_is_recorded(world: World, provider: str
 def test_failing_vendor_is_asked_again_later(world: World, vendor: VendorServer, provider: str, fault: str) -> None:
     """The event waits, visibly, with a message on its way; when the vendor is well again it is applied."""
     vendor.rate, vendor.faults = 1.0, (fault,)
-    event = thin(provider, "1", "E-1" if provider == "finch" else "100")
+    event = thin(world, provider, "1", "E-1" if provider == "finch" else "100")
     logged = tell(world, event)
     assert (logged.state, logged.reason, logged.looking.tries) == (EventState.NEW, "waiting", 1)
     later = datetime.now(UTC) + timedelta(days=1)  # should its message get lost
@@ -243,7 +243,7 @@ def test_slow_vendor_is_given_up_in_time(world: World, vendor: VendorServer, mon
     monkeypatch.setattr("rollcall.sources.fetching.SECONDS_A_PERSON", 0.3)
     vendor.rate, vendor.faults, vendor.slow_seconds = 1.0, ("slow",), 2.0
     started = time.monotonic()
-    assert tell(world, thin("finch", "1", "E-1")).reason == "waiting"
+    assert tell(world, thin(world, "finch", "1", "E-1")).reason == "waiting"
     assert time.monotonic() - started < 1.5
 
 
@@ -255,14 +255,14 @@ def test_retry_after_is_obeyed_for_the_whole_source_and_no_other(
     until = datetime.now(UTC) + timedelta(seconds=120)
     vendor.retry_after = after if after.isdigit() else until.strftime("%a, %d %b %Y %H:%M:%S GMT")
     vendor.rate, vendor.faults = 1.0, ("too_many",)
-    tell(world, thin("finch", "1", "E-1"))
+    tell(world, thin(world, "finch", "1", "E-1"))
     vendor.rate = 0.0
     asked = len(vendor.asked)
-    logged = tell(world, thin("finch", "2", "E-1"))
+    logged = tell(world, thin(world, "finch", "2", "E-1"))
     assert (logged.reason, len(vendor.asked)) == ("waiting", asked)
     assert logged.looking.turn_at is not None
     assert abs(logged.looking.turn_at - until.timestamp()) < 5
-    assert tell(world, thin("bamboohr", "1", "100")).state is EventState.APPLIED
+    assert tell(world, thin(world, "bamboohr", "1", "100")).state is EventState.APPLIED
 
 
 def test_flood_of_one_source_waits_in_line_and_delays_no_other(
@@ -272,22 +272,22 @@ def test_flood_of_one_source_waits_in_line_and_delays_no_other(
     monkeypatch.setattr(finch, "MANNERS", replace(finch.MANNERS, per_second=0.1, burst=2))
     for number in range(12):
         vendor.add_finch(f"F-{number}", f"person.{number}@example.com")
-        tell(world, thin("finch", str(number), f"F-{number}"))
-    logged = [event_log.get_event(world.hub.hub_id, thin("finch", str(n), "").event_id) for n in range(12)]
+        tell(world, thin(world, "finch", str(number), f"F-{number}"))
+    logged = [event_log.get_event(world.hub.hub_id, thin(world, "finch", str(n), f"F-{n}").event_id) for n in range(12)]
     turns = [event.looking.turn_at for event in logged if event and event.looking.turn_at is not None]
     asked = {name for _, _, name in vendor.asked}
     assert len(turns) + len(asked) == 12
     assert 2 <= len(asked) <= 5
     assert turns == sorted(turns)
     assert all(later - earlier > 9.9 for earlier, later in itertools.pairwise(turns))
-    assert tell(world, thin("bamboohr", "1", "100")).state is EventState.APPLIED
+    assert tell(world, thin(world, "bamboohr", "1", "100")).state is EventState.APPLIED
 
 
 def test_event_with_its_turn_goes_when_it_has_come(world: World, vendor: VendorServer) -> None:
     """An event that waited for its turn is not put to the end of the line again."""
-    event = thin("finch", "1", "E-1")
+    event = thin(world, "finch", "1", "E-1")
     hub_id = world.hub.hub_id
-    event_log.record_event(hub_id, event, "hash", RECEIVED, None)
+    event_log.record_event(hub_id, event, "hash", RECEIVED)
     logged = event_log.get_event(hub_id, event.event_id)
     assert logged is not None
     at = datetime.now(UTC)
@@ -306,10 +306,10 @@ def test_event_that_never_gets_an_answer_fails_with_a_cause(
 ) -> None:
     """After its last try the event is failed, with its cause; a replay begins anew."""
     vendor.rate, vendor.faults = 1.0, (fault,)
-    event = thin("finch", "1", "E-1")
-    event_log.record_event(world.hub.hub_id, event, "hash", RECEIVED, None)
-    key = event_log.pk(world.hub.hub_id, event.event_id)
-    dynamo.write([dynamo.update_action("EVENTS_TABLE", key, "-", "SET #look_tries = :n", values={"n": tries - 1})])
+    event = thin(world, "finch", "1", "E-1")
+    event_log.record_event(world.hub.hub_id, event, "hash", RECEIVED)
+    key = event_log.key(world.hub.hub_id, event.event_id)
+    dynamo.write([dynamo.update_action("EVENTS_TABLE", *key, "SET #look_tries = :n", values={"n": tries - 1})])
     logged = apply(world, event)
     assert (logged.state, logged.reason) == (EventState.FAILED, reason)
     vendor.rate = 0.0
@@ -320,8 +320,8 @@ def test_event_that_never_gets_an_answer_fails_with_a_cause(
 
 def test_batch_that_ran_out_of_time_asks_no_more(world: World, vendor: VendorServer) -> None:
     """After the deadline an event waits instead of keeping others of its batch from their turn."""
-    event = thin("finch", "1", "E-1")
-    event_log.record_event(world.hub.hub_id, event, "hash", RECEIVED, None)
+    event = thin(world, "finch", "1", "E-1")
+    event_log.record_event(world.hub.hub_id, event, "hash", RECEIVED)
     apply_event(world.hub.hub_id, event.event_id, time.monotonic() - 1)
     logged = event_log.get_event(world.hub.hub_id, event.event_id)
     assert logged is not None
@@ -331,20 +331,20 @@ def test_batch_that_ran_out_of_time_asks_no_more(world: World, vendor: VendorSer
 def test_event_of_a_source_that_is_gone_is_recorded(world: World) -> None:
     """Nothing is looked up for a source that was disconnected."""
     hubs.delete_source(world.hub.hub_id, SOURCES["finch"])
-    logged = tell(world, thin("finch", "1", "E-1"))
+    logged = tell(world, thin(world, "finch", "1", "E-1"))
     assert (logged.state, logged.reason) == (EventState.IGNORED, "source_gone")
 
 
 def test_erased_person_is_not_asked_about_any_more(world: World, vendor: VendorServer) -> None:
     """A late event about somebody who was erased looks nothing up, and keeps nothing of what it said."""
-    tell(world, thin("finch", "1", "E-1"))
+    tell(world, thin(world, "finch", "1", "E-1"))
     key = hubs.hub_key(world.hub.hub_id, world.hub.salt)
     record = store.get_person(world.hub.hub_id, key.person_id(SOURCES["finch"], "E-1"))
     assert record is not None
     gone = replace(record, person=tombstone(record.person), address_id=None)
     dynamo.write([store.put_person(world.hub.hub_id, gone, "test", to_text(RECEIVED))])
     asked = len(vendor.asked)
-    event = thin("finch", "2", "E-1")
-    event_log.record_event(world.hub.hub_id, event, "hash", RECEIVED, record.person_id)
+    event = thin(world, "finch", "2", "E-1")
+    event_log.record_event(world.hub.hub_id, event, "hash", RECEIVED)
     logged = apply(world, event)
     assert (logged.reason, logged.event, len(vendor.asked)) == ("erased", None, asked)

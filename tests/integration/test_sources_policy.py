@@ -117,6 +117,6 @@ def test_person_meant_by_one_of_two_sources_is_invited_without_a_word(world: Wor
     other = "01J8Z3QK5V7X9WB2C4D6E8FG77"
     hubs.create_source(Source(world.hub.hub_id, other, "standard", "Other", world.hub.salt), "whsec_" + "A" * 40)
     fields: dict[str, str | None] = {"email": "e-3@example.com"}
-    world.tell(replace(world.event("other", 9, Kind.ADDED, person="O-3", fields=fields), source_id=other))
+    world.tell(World(world.hub, other).event("other", 9, Kind.ADDED, person="O-3", fields=fields))
     hubs.update_hub(replace(world.hub, invite_review=True), seen=1)
     assert plan_file(world, UploadKind.INVITES, INVITES, "e-3@example.com,,,Mentee,,").warnings == {}

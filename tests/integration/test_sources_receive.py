@@ -19,7 +19,7 @@ from rollcall.people import event_log
 from rollcall.people.model import EventState, LoggedEvent
 from rollcall.runtime import clients, queues
 from rollcall.runtime.errors import TransientError
-from rollcall.runtime.ids import event_id
+from rollcall.runtime.ids import event_id, event_name, person_of
 from rollcall.runtime.settings import env
 from tests.support.aws import stack
 from tests.support.faults import MODES, Killed, injected
@@ -73,6 +73,11 @@ def logged() -> list[LoggedEvent]:
     return event_log.list_events(HUB, limit=500)[0]
 
 
+def placed_id(name: str, person: str = "E-1") -> str:
+    """Return the id of an event of the first source."""
+    return event_id(event_name(STANDARD, name), hubs.hub_key(HUB, "a" * 32).person_id(STANDARD, person))
+
+
 def waiting() -> int:
     """Return how many pointers wait in the queue."""
     answer = clients.sqs().get_queue_attributes(
@@ -86,7 +91,7 @@ def test_signed_event_is_durable_and_on_its_way(handler: Any) -> None:
     answer = handler(signed(), None)
     assert (answer["statusCode"], json.loads(answer["body"])) == (202, {"accepted": 1, "ignored": 0})
     (event,) = logged()
-    assert (event.state, event.event_id) == (EventState.NEW, event_id(STANDARD, "msg_1"))
+    assert (event.state, event.event_id) == (EventState.NEW, placed_id("msg_1"))
     (message,) = clients.sqs().receive_message(QueueUrl=env("DIRECTORY_EVENTS_QUEUE_URL"))["Messages"]
     assert json.loads(message["Body"]) == {"hub_id": HUB, "source_id": STANDARD, "event_id": event.event_id}
 
@@ -118,10 +123,28 @@ def test_replay_a_hundred_times_has_one_event_and_one_pointer(handler: Any) -> N
 def test_other_body_under_the_same_id_is_kept_apart(handler: Any) -> None:
     """A different event under a known id is answered 2xx, quarantined beside the first, and not sent to the worker."""
     handler(signed(), None)
-    other = BODY.replace(b"E-1", b"E-2")
+    other = BODY.replace(b"maya", b"mary")
     assert handler(signed(other), None)["statusCode"] == 202
     assert sorted(event.state for event in logged()) == [EventState.NEW, EventState.QUARANTINED]
+    assert {event.person_id for event in logged()} == {person_of(placed_id("msg_1"))}
     assert waiting() == 1
+
+
+def test_one_id_for_two_persons_is_an_event_of_each(handler: Any) -> None:
+    """A sender that uses a name again for somebody else loses nothing; that it comes again changes nothing."""
+    for _ in range(2):
+        for body in (BODY, BODY.replace(b"E-1", b"E-2")):
+            assert handler(signed(body), None)["statusCode"] == 202
+    found = {event.event_id: event.state for event in logged()}
+    assert found == dict.fromkeys((placed_id("msg_1", "E-1"), placed_id("msg_1", "E-2")), EventState.NEW)
+
+
+def test_event_about_nobody_is_nobodys_whatever_comes_under_its_id(handler: Any) -> None:
+    """What is of no use has no person, other contents under its id neither; both are kept."""
+    for kind in (b"company.created", b"company.updated"):
+        assert handler(signed(BODY.replace(b"person.deleted", kind)), None)["statusCode"] == 202
+    assert [event.person_id for event in logged()] == [None, None]
+    assert sorted(event.state for event in logged()) == [EventState.IGNORED, EventState.QUARANTINED]
 
 
 def test_list_is_recorded_event_by_event(handler: Any) -> None:
@@ -223,7 +246,7 @@ def test_lost_wake_up_is_still_accepted(handler: Any) -> None:
     with injected(at, "throttle"):
         answer = handler(request(BODY, sign_standard(BODY, datetime.now(UTC), name="msg_3")), None)
     assert (answer["statusCode"], len(logged()), waiting()) == (202, 3, 2)
-    assert _left_to_the_sweep() == [event_id(STANDARD, "msg_3")]
+    assert _left_to_the_sweep() == [placed_id("msg_3")]
 
 
 def test_each_event_of_a_list_is_left_to_the_sweep_where_the_queue_takes_none(
@@ -256,7 +279,7 @@ def test_what_nobody_could_be_told_to_look_after_is_503(handler: Any, monkeypatc
         assert len(logged()) == 1
         assert handler(event, None)["statusCode"] == 503
     assert handler(event, None)["statusCode"] == 202
-    assert _left_to_the_sweep() == [event_id(STANDARD, "msg_1")]
+    assert _left_to_the_sweep() == [placed_id("msg_1")]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -277,7 +300,7 @@ def test_death_before_the_answer_leaves_nothing_unlooked_after(handler: Any, mod
             statuses.append(handler(event, None)["statusCode"])
         if statuses != [202]:
             assert handler(event, None)["statusCode"] == 202
-        name = event_id(STANDARD, f"msg_{at}")
+        name = placed_id(f"msg_{at}")
         assert [found.event_id for found in logged()].count(name) == 1
         assert name in {*_take_pointers(), *_left_to_the_sweep()}
 
@@ -301,7 +324,7 @@ def test_trouble_of_ours_is_503_until_the_event_is_durable(handler: Any, mode: s
     for at in range(1, len(counted.calls) + 1):
         hubs.forget_secrets()
         event = request(BODY, sign_standard(BODY, datetime.now(UTC), name=f"msg_{at}"))
-        name = event_id(STANDARD, f"msg_{at}")
+        name = placed_id(f"msg_{at}")
         with injected(at, mode):
             answer = handler(event, None)
         statuses.append(answer["statusCode"])

@@ -82,7 +82,7 @@ def test_event_that_is_on_its_way_is_not_overlooked(aws: None, monkeypatch: pyte
     world = World().build()
     upkeep.watch(world.hub.hub_id, now() - timedelta(days=1))
     event = world.event("young", 1, Kind.ADDED)
-    event_log.record_event(world.hub.hub_id, event, "hash", now() - timedelta(minutes=55), world.person_id())
+    event_log.record_event(world.hub.hub_id, event, "hash", now() - timedelta(minutes=55))
     assert sweep()["event_logs"] == 0
     assert _at(monkeypatch, now() + timedelta(days=1))["event_logs"] == 1
 

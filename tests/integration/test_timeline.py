@@ -16,7 +16,6 @@ from rollcall.mail.model import Kind as MailKind
 from rollcall.members.edits import ColumnEdit
 from rollcall.people.events import Kind
 from rollcall.runtime import dynamo
-from rollcall.runtime.ids import event_id
 from rollcall.runtime.times import now, to_text
 from tests.support.admin import call, claims_of
 from tests.support.plans import drain
@@ -217,7 +216,7 @@ def test_events_that_changed_nothing_are_in_the_timeline_with_their_reason(world
     found = _timeline(world)
     told = [(one["new"], one["cause"], one["actor"]) for one in found if one["kind"] == "event_without_effect"]
     expected = [("same_values", "same"), ("older", "late")]
-    assert sorted(told) == sorted((why, f"event:{event_id(SOURCE, name)}", "directory") for why, name in expected)
+    assert sorted(told) == sorted((why, f"event:{world.event_id(name)}", "directory") for why, name in expected)
     assert _timeline(world, limit=1) == found
     since = to_text(T0 + timedelta(hours=12))
     assert _timeline(world, since=since) == [one for one in found if one["at"] >= since] != found

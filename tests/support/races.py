@@ -279,7 +279,7 @@ def _invite_again(world: World) -> bool:
 
 def _other_person(world: World) -> DirectoryEvent:
     said: dict[str, Any] = {"fields": {"email": MAYA["email"]}, "attributes": {"Languages": "French"}}
-    return replace(world.event("other", 3, Kind.ADDED, "X-7", **said), source_id=OTHER_SOURCE)
+    return World(world.hub, OTHER_SOURCE).event("other", 3, Kind.ADDED, "X-7", **said)
 
 
 def _somebody_else(world: World) -> DirectoryEvent:

@@ -13,7 +13,7 @@ from rollcall.people import event_log, store
 from rollcall.people.events import DirectoryEvent, Kind
 from rollcall.people.sync import apply_event
 from rollcall.runtime import clients
-from rollcall.runtime.ids import event_id
+from rollcall.runtime.ids import event_id, event_name
 from rollcall.runtime.settings import env
 from rollcall.runtime.times import to_text
 from rollcall.sources.store import change_pace
@@ -59,15 +59,16 @@ def connect(world: World, provider: str, credentials: dict[str, str], **more: An
     hubs.update_source(changed, seen=held.version, keyring=ring)
 
 
-def thin(provider: str, name: str, person: str, kind: Kind = Kind.UPDATED) -> DirectoryEvent:
+def thin(world: World, provider: str, name: str, person: str, kind: Kind = Kind.UPDATED) -> DirectoryEvent:
     """Return an event that says only who."""
     source_id = SOURCES[provider]
-    return DirectoryEvent(event_id(source_id, name), source_id, person, kind, to_text(RECEIVED), look=True)
+    identifier = event_id(event_name(source_id, name), world.key.person_id(source_id, person))
+    return DirectoryEvent(identifier, source_id, person, kind, to_text(RECEIVED), look=True)
 
 
 def tell(world: World, event: DirectoryEvent) -> LoggedEvent:
     """Record and apply an event, and return what the log says of it."""
-    event_log.record_event(world.hub.hub_id, event, "hash", RECEIVED, None)
+    event_log.record_event(world.hub.hub_id, event, "hash", RECEIVED)
     return apply(world, event)
 
 

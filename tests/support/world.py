@@ -23,7 +23,7 @@ from rollcall.people.model import Address, Holder, LoggedEvent, PersonRecord
 from rollcall.people.sync import apply_event
 from rollcall.privacy.emails import normalise_email
 from rollcall.runtime import clients, dynamo
-from rollcall.runtime.ids import event_id, new_id
+from rollcall.runtime.ids import event_id, event_name, new_id, person_of
 from rollcall.runtime.settings import env
 from rollcall.runtime.times import to_text
 from rollcall.segments import store as segments
@@ -89,14 +89,14 @@ class World:
     @cached_property
     def key(self) -> HubKey:
         """The hub's key."""
-        return context.load(self.hub.hub_id).key
+        return hubs.hub_key(self.hub.hub_id, self.hub.salt)
 
     def event(
         self, name: str, seconds: int, kind: Kind = Kind.UPDATED, person: str = "E-1", **said: Any
     ) -> DirectoryEvent:
         """Return an event that happened so many seconds after ``T0``."""
         return DirectoryEvent(
-            event_id=event_id(self.source_id, name),
+            event_id=self.event_id(name, person),
             source_id=self.source_id,
             external_id=person,
             kind=kind,
@@ -104,10 +104,14 @@ class World:
             **said,
         )
 
+    def event_id(self, name: str, person: str = "E-1") -> str:
+        """Return the id of the event that has a name and is about a person."""
+        return event_id(event_name(self.source_id, name), self.person_id(person))
+
     def record(self, event: DirectoryEvent) -> str:
         """Put an event into the log and return its id."""
-        person_id = context.load(self.hub.hub_id).key.person_id(event.source_id, event.external_id)
-        event_log.record_event(self.hub.hub_id, event, "hash", T0 + timedelta(days=1), person_id)
+        assert person_of(event.event_id) == self.key.person_id(event.source_id, event.external_id)
+        event_log.record_event(self.hub.hub_id, event, "hash", T0 + timedelta(days=1))
         return event.event_id
 
     def tell(self, *events: DirectoryEvent) -> None:

@@ -28,7 +28,7 @@ from rollcall.people.reach import email_statuses
 from rollcall.privacy.emails import usable_email
 from rollcall.runtime import dynamo
 from rollcall.runtime.errors import Fault, MalformedError, NotFoundError, RefusedError, TransientError
-from rollcall.runtime.ids import is_hash, is_ulid
+from rollcall.runtime.ids import is_event_id, is_hash, is_ulid
 from rollcall.runtime.observability import describe, log
 from rollcall.runtime.times import from_text, now, to_text
 from rollcall.sources.policy import is_meant
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from rollcall.hubs.context import HubContext
-    from rollcall.people.events import DirectoryEvent
     from rollcall.people.model import LoggedEvent, PersonRecord
     from rollcall.sources.policy import Policy
 
@@ -211,7 +210,7 @@ def get_event(hub_id: str, event_id: str) -> EventDetails:
     permissions = auth.caller(router.current_event.raw_event).permissions(hub_id)
     ctx = context.load(hub_id)
     event = logged.event
-    person_id = logged.person_id or (_person_id(ctx, event) if event else "")
+    person_id = logged.person_id or ""
     entries = of_event(hub_id, logged, person_id, MAX_LIMIT) if person_id else []
     said = None if event is None or gone_persons(ctx, [person_id]) else event
     sees_private = Permission.VIEW_PRIVATE in permissions
@@ -266,7 +265,7 @@ def replay_events(hub_id: str, body: ReplayAsked) -> Response[ReplayShown]:
     if bool(wanted.event_ids) == bool(wanted.since):
         detail = "Name either the events (event_ids) or a time window (since, until)."
         raise MalformedError([Fault("body", "events_or_window", detail)])
-    if not all(is_hash(event_id) for event_id in wanted.event_ids):
+    if not all(is_event_id(event_id) for event_id in wanted.event_ids):
         raise MalformedError([Fault("body.event_ids", "bad_id", "Take the ids from the list of events.")])
     replay = replays.start_replay(hub_id, wanted, admin.subject)
     headers: dict[str, str | list[str]] = {"Location": f"/hubs/{hub_id}/replays/{replay.replay_id}"}
@@ -328,14 +327,10 @@ def _time(place: str, text: str) -> str:
 
 
 def _existing(hub_id: str, event_id: str) -> LoggedEvent:
-    logged = event_log.get_event(hub_id, event_id) if is_hash(event_id) else None
+    logged = event_log.get_event(hub_id, event_id) if is_event_id(event_id) else None
     if logged is None:
         raise NotFoundError
     return logged
-
-
-def _person_id(ctx: HubContext, event: DirectoryEvent) -> str:
-    return ctx.key.person_id(event.source_id, event.external_id)
 
 
 def _is_there(record: PersonRecord) -> bool:

@@ -30,7 +30,7 @@ def end_if_due(hub: Hub, record: PersonRecord, at: datetime) -> bool:
     event = end_event(record, hub)
     if event is None or event.occurred_at > to_text(at):
         return False
-    event_log.record_event(hub.hub_id, event, digest("end_date", event.event_id), at, record.person_id)
+    event_log.record_event(hub.hub_id, event, digest("end_date", event.event_id), at)
     event_log.wake_new(hub.hub_id, event.source_id, [event.event_id])
     log.info("end_date_reached", hub_id=hub.hub_id, person_id=record.person_id, event_id=event.event_id)
     return True

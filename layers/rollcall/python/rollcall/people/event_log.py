@@ -6,19 +6,20 @@ when it was received, stand in its keys alone, and the usual words of what becam
 
 from __future__ import annotations
 
+import heapq
 import math
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from rollcall.people.events import DirectoryEvent, Ignored, Kind
+from rollcall.people.events import DirectoryEvent, Ignored, Kind, placed
 from rollcall.people.model import EventState, LoggedEvent, Looking, Outcome, event_from_item, event_to_item
 from rollcall.people.outcomes import DETAILS, RECEIVED
 from rollcall.runtime import dynamo, lists, queues
 from rollcall.runtime.ahead import ahead
 from rollcall.runtime.errors import TransientError
-from rollcall.runtime.ids import HASH_CHARS, SHARDS, digest, shard_of
+from rollcall.runtime.ids import NAME_CHARS, SHARDS, digest, person_of, shard_of, split_event_id
 from rollcall.runtime.observability import describe, log
 from rollcall.runtime.times import from_text, now, to_text
 
@@ -53,19 +54,25 @@ _SAID_ALREADY = frozenset({"event_id", "source_id"})
 _UNLESS_SAID: dict[str, object] = {"fields": {}, "attributes": {}, "groups": {}, "complete": False, "active": None}
 
 
-def pk(hub_id: str, event_id: str) -> str:
-    """Return the key of an event."""
-    return f"{hub_id}#E#{event_id}"
+def pk(hub_id: str, place: str) -> str:
+    """Return the partition of the events of a place: of a person, or one of nobody's."""
+    return f"{hub_id}#E#{place}"
+
+
+def key(hub_id: str, event_id: str) -> tuple[str, str]:
+    """Return the key of an event, ``pk`` and ``sk``."""
+    place, name = split_event_id(event_id)
+    return pk(hub_id, place), name
 
 
 def event_id_of(item: dict[str, Any]) -> str:
-    """Return the id of an event from its item."""
-    return str(item["pk"]).rpartition("#")[2]
+    """Return the id of an event from its item, or from an entry of an index."""
+    return str(item["pk"]).rpartition("#")[2] + str(item["sk"])
 
 
 def person_id_of(item: dict[str, Any]) -> str | None:
-    """Return whom an event is about from its item; nothing where that is not known."""
-    return str(item["by_person_pk"]).rpartition("#")[2] if "by_person_pk" in item else None
+    """Return whom an event is about from its item; nothing for one that is about nobody: its key says so, for ever."""
+    return person_of(event_id_of(item))
 
 
 def received_at_of(item: dict[str, Any]) -> str:
@@ -73,10 +80,8 @@ def received_at_of(item: dict[str, Any]) -> str:
     return str(item["by_hub_sk"]).partition("#")[0]
 
 
-def record_event(
-    hub_id: str, event: DirectoryEvent | Ignored, body_hash: str, received_at: datetime, person_id: str | None
-) -> Recorded:
-    """Make a received event durable; only after this may the sender be told that we have it.
+def record_event(hub_id: str, event: DirectoryEvent | Ignored, body_hash: str, received_at: datetime) -> Recorded:
+    """Make a received event durable; only after this may the sender be told that we have it. It is ``placed``.
 
     Returns
     -------
@@ -91,7 +96,7 @@ def record_event(
     TransientError
         If it is not certain that the event is stored.
     """
-    item = _item(hub_id, event, body_hash, received_at, person_id)
+    item = _item(hub_id, event, body_hash, received_at)
     try:
         dynamo.write([dynamo.put_action(TABLE, item, "attribute_not_exists(#pk)")])
     except dynamo.ConditionFailedError as exc:
@@ -100,15 +105,15 @@ def record_event(
             if stored["state"] == EventState.NEW and "due_pk" not in stored:
                 look_after(hub_id, event.event_id, received_at)
             return "duplicate"
-        other_id = _later_id(event.event_id, body_hash)
-        other = _item(hub_id, event, body_hash, received_at, person_id)
-        other |= _keys(hub_id, other_id, received_at)
+        named = replace(event, event_id=_later_name(event.event_id, body_hash))
+        later = placed(named, person_of(event.event_id))
+        other = _item(hub_id, later, body_hash, received_at)
         other |= {
             "state": str(EventState.QUARANTINED),
             "reason": "other_body",
             "detail": "An event with this id was received before, with other contents.",
         }
-        other |= _attention(hub_id, other_id)
+        other |= _attention(hub_id, later.event_id)
         if stored.get("erased"):
             other.pop("event", None)  # whom it was about was erased: nothing is written down of them again
         with suppress(dynamo.ConditionFailedError):  # it came before, and may have been replayed since
@@ -117,13 +122,15 @@ def record_event(
     return "new"
 
 
-def _later_id(event_id: str, body_hash: str) -> str:
-    """Return the id of other contents under the id of an event.
+def _later_name(event_id: str, body_hash: str) -> str:
+    """Return a name for other contents under the id of an event.
 
-    It is greater, so that of two which say the same time the second counts, should an admin replay it.
+    Its id is greater then, so that of two which say the same time the second counts, should an admin replay it.
     """
-    first = int(event_id, 16) + 1
-    return f"{first + int(digest(event_id, body_hash), 16) % max(16**HASH_CHARS - first, 1):0{HASH_CHARS}x}"
+    place, name = split_event_id(event_id)
+    first = int(name, 16) + 1
+    later = f"{first + int(digest(event_id, body_hash), 16) % max(16**NAME_CHARS - first, 1):0{NAME_CHARS}x}"
+    return place[:-NAME_CHARS] + later
 
 
 def wake(hub_id: str, source_id: str, event_ids: Iterable[str]) -> None:
@@ -166,8 +173,7 @@ def look_after(hub_id: str, event_id: str, at: datetime) -> bool:
     """
     action = dynamo.update_action(
         TABLE,
-        pk(hub_id, event_id),
-        "-",
+        *key(hub_id, event_id),
         "SET #due_pk = :due_pk, #due_sk = :due_sk",
         condition="#state = :new AND attribute_not_exists(#due_pk)",
         values={**_due(event_id, at + FIRST_SWEEP), "new": str(EventState.NEW)},
@@ -186,22 +192,17 @@ def _due(event_id: str, at: datetime) -> dict[str, str]:
 
 def _keys(hub_id: str, event_id: str, received_at: datetime) -> dict[str, Any]:
     return {
-        "pk": pk(hub_id, event_id),
-        "sk": "-",
+        **dict(zip(("pk", "sk"), key(hub_id, event_id), strict=True)),
         "by_hub_pk": f"{hub_id}#{shard_of(event_id)}",
         "by_hub_sk": f"{to_text(received_at)}#{event_id}",
     }
 
 
-def _item(
-    hub_id: str, event: DirectoryEvent | Ignored, body_hash: str, received_at: datetime, person_id: str | None
-) -> dict[str, Any]:
+def _item(hub_id: str, event: DirectoryEvent | Ignored, body_hash: str, received_at: datetime) -> dict[str, Any]:
     item = _keys(hub_id, event.event_id, received_at)
     item |= {"source_id": event.source_id, "body_hash": body_hash}
     if isinstance(event, Ignored):
         return item | {"state": str(EventState.IGNORED), "reason": event.reason, "detail": event.detail}
-    if person_id is not None:
-        item["by_person_pk"] = f"{hub_id}#{person_id}"
     return item | {
         "state": str(RECEIVED.state),
         "reason": RECEIVED.reason,
@@ -220,25 +221,29 @@ def _said(event: DirectoryEvent) -> dict[str, Any]:
 
 
 def all_of_person(hub_id: str, person_id: str) -> Iterator[dict[str, Any]]:
-    """Yield the items of every event about a person, the oldest first; memory holds one page."""
-    return dynamo.query_all(TABLE, f"{hub_id}#{person_id}", index="by_person", whole=True)
+    """Yield the items of every event about a person, in no order of time; memory holds one page."""
+    return dynamo.query_all(TABLE, pk(hub_id, person_id), consistent=True)
 
 
 def newest_of_person(hub_id: str, person_id: str, limit: int) -> list[dict[str, Any]]:
-    """Return the items of the newest events about a person, the newest first."""
-    partition = f"{hub_id}#{person_id}"
-    return dynamo.query(TABLE, partition, index="by_person", forward=False, limit=limit, whole=True).items
+    """Return the items of the newest events about a person, the newest first; memory holds these and one page."""
+    return heapq.nlargest(limit, all_of_person(hub_id, person_id), key=_order)
+
+
+def _order(item: dict[str, Any]) -> str:
+    """Return what lists of events are sorted by: when it was received, then its id."""
+    return str(item["by_hub_sk"])
 
 
 def get_event(hub_id: str, event_id: str) -> LoggedEvent | None:
     """Return an event of the log, read consistently, or nothing."""
-    item = dynamo.get(TABLE, pk(hub_id, event_id))
+    item = dynamo.get(TABLE, *key(hub_id, event_id))
     return from_item(item) if item else None
 
 
 def sources_of(hub_id: str, event_ids: Iterable[str]) -> dict[str, str]:
     """Return the source of each of the events, by the event's id; those not in the log are left out."""
-    found = dynamo.get_many(TABLE, [(pk(hub_id, event_id), "-") for event_id in event_ids])
+    found = dynamo.get_many(TABLE, [key(hub_id, event_id) for event_id in event_ids])
     return {event_id_of(item): item["source_id"] for item in found.values()}
 
 
@@ -312,8 +317,7 @@ def settle_event(
     kept, removed = ", ".join(f"#{name} = :{name}" for name in known), ", ".join(f"#{name}" for name in gone)
     action = dynamo.update_action(
         TABLE,
-        pk(hub_id, event_id),
-        "-",
+        *key(hub_id, event_id),
         f"SET {kept} REMOVE {removed}",
         condition="#state = :new AND (attribute_not_exists(#round) OR #round = :round)",
         values={**known, "new": str(EventState.NEW), "round": seen_round},
@@ -326,7 +330,7 @@ def settle_event(
     return True
 
 
-def forget_action(key: str, at: datetime) -> dynamo.Action:
+def forget_action(pk: str, sk: str, at: datetime) -> dynamo.Action:
     """Return the write that takes away what an event said, on condition that it still says something.
 
     That it came, when, and what became of it stays, so that a repetition is known for ever. One that was not applied
@@ -334,8 +338,8 @@ def forget_action(key: str, at: datetime) -> dynamo.Action:
     """
     return dynamo.update_action(
         TABLE,
-        key,
-        "-",
+        pk,
+        sk,
         "SET #erased = :true, #erased_at = :at REMOVE #event",
         condition="attribute_exists(#event)",
         values={"true": True, "at": to_text(at)},
@@ -349,8 +353,7 @@ def freeze_event(hub_id: str, event_id: str, looked: DirectoryEvent) -> Director
     """
     action = dynamo.update_action(
         TABLE,
-        pk(hub_id, event_id),
-        "-",
+        *key(hub_id, event_id),
         "SET #event = :event",
         condition="attribute_exists(#pk) AND #event.#look = :true",
         values={"event": _said(looked), "true": True},
@@ -375,8 +378,7 @@ def wait(hub_id: str, logged: LoggedEvent, *, until: datetime, detail: str, look
     is_far = seconds > queues.MAX_DELAY
     action = dynamo.update_action(
         TABLE,
-        pk(hub_id, logged.event_id),
-        "-",
+        *key(hub_id, logged.event_id),
         "SET #reason = :reason, #detail = :detail, #due_pk = :due_pk, #due_sk = :due_sk, #sweeps = :zero, "
         "#look_tries = :tries, #turn_at = :turn_at",
         condition="#state = :new AND (attribute_not_exists(#round) OR #round = :round)",
@@ -440,8 +442,7 @@ def note_trouble(hub_id: str, event_id: str, trouble: str, at: datetime) -> None
     """
     action = dynamo.update_action(
         TABLE,
-        pk(hub_id, event_id),
-        "-",
+        *key(hub_id, event_id),
         "SET #reason = :reason, #detail = :detail, #trouble = :trouble, "
         "#troubled_at = if_not_exists(#troubled_at, :at) ADD #tries :one",
         condition="#state = :new",
@@ -477,8 +478,7 @@ def reopen_action(hub_id: str, event_id: str, at: datetime, replay_id: str = "")
     """Return the write that makes an event new again; the sweeper finds it should no wake-up come."""
     return dynamo.update_action(
         TABLE,
-        pk(hub_id, event_id),
-        "-",
+        *key(hub_id, event_id),
         "SET #state = :new, #reason = :reason, #detail = :detail, "
         "#due_pk = :due_pk, #due_sk = :due_sk, #sweeps = :zero, #round = if_not_exists(#round, :zero) + :one"
         + (", #replay = :replay, #counts_for = :replay" if replay_id else "")
@@ -532,7 +532,7 @@ def events_without_credentials(hub_id: str, source_id: str, until: datetime, lim
     """Return ids of events of a source that up to a time could not be looked up for want of credentials."""
     key, values = _credentials_list(hub_id, source_id), {"until": to_text(until)}
     page = dynamo.query(TABLE, key, index="due", condition="#due_sk <= :until", values=values, limit=limit)
-    return [item["pk"].rpartition("#")[2] for item in page.items]
+    return [event_id_of(item) for item in page.items]
 
 
 def credentials_done(hub_id: str, source_id: str, seen: str) -> None:
@@ -566,8 +566,7 @@ def due_events(shard: int, at: datetime, limit: int) -> list[DueEvent]:
     page = dynamo.query(
         TABLE, f"event#{shard}", index="due", condition="#due_sk <= :now", values={"now": to_text(at)}, limit=limit
     )
-    found = [item["pk"].split("#E#") for item in page.items]
-    return [DueEvent(hub_id, event_id) for hub_id, event_id in found]
+    return [DueEvent(str(item["pk"]).partition("#")[0], event_id_of(item)) for item in page.items]
 
 
 def put_off(due: DueEvent, at: datetime) -> str | None:
@@ -576,7 +575,7 @@ def put_off(due: DueEvent, at: datetime) -> str | None:
     One that could not be applied for a day, although it was tried again and again, has failed: somebody must look at
     it. One that nobody tried, since the worker stood still, is not given up.
     """
-    item = dynamo.get(TABLE, pk(due.hub_id, due.event_id))
+    item = dynamo.get(TABLE, *key(due.hub_id, due.event_id))
     if item is None or item["state"] != EventState.NEW:
         return None
     if item.get("tries", 0) >= GIVE_UP_TRIES and from_text(item["troubled_at"]) + GIVE_UP_AFTER <= at:
@@ -588,7 +587,7 @@ def put_off(due: DueEvent, at: datetime) -> str | None:
     action = dynamo.update_action(
         TABLE,
         item["pk"],
-        "-",
+        item["sk"],
         "SET #due_sk = :due_sk, #sweeps = :sweeps",
         condition="#state = :new",
         values={
@@ -644,11 +643,10 @@ def list_events(
     may hold fewer events than there are.
     """
     wanted = search or Search()
-    index, partitions = "by_hub", [f"{hub_id}#{shard}" for shard in range(SHARDS)]
     if wanted.person_ids is not None:
-        index, partitions = "by_person", [f"{hub_id}#{person_id}" for person_id in wanted.person_ids]
-    elif wanted.state in NEED_ATTENTION:
-        index = "attention"
+        return _list_of_persons(hub_id, wanted.person_ids, limit=limit, cursor=cursor, wanted=wanted)
+    index = "attention" if wanted.state in NEED_ATTENTION else "by_hub"
+    partitions = [f"{hub_id}#{shard}" for shard in range(SHARDS)]
     items, next_cursor = lists.newest(
         TABLE,
         partitions,
@@ -662,3 +660,15 @@ def list_events(
         whole=index != "attention",
     )
     return [from_item(item) for item in items], next_cursor
+
+
+def _list_of_persons(
+    hub_id: str, person_ids: Iterable[str], *, limit: int, cursor: str, wanted: Search
+) -> tuple[list[LoggedEvent], str | None]:
+    """Return the newest events of some persons; all of theirs are read, and memory holds those of the page."""
+    upper = min((bound for bound in (cursor, wanted.until) if bound), default="~")
+    listed = (item for person_id in person_ids for item in all_of_person(hub_id, person_id))
+    kept = (item for item in listed if wanted.since <= _order(item) < upper and wanted.keeps(item))
+    newest = heapq.nlargest(limit + 1, kept, key=_order)
+    page = newest[:limit]
+    return [from_item(item) for item in page], _order(page[-1]) if len(newest) > limit else None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import TypeVar
+
+from rollcall.runtime.ids import event_id
 
 
 class Kind(StrEnum):
@@ -34,7 +37,8 @@ class DirectoryEvent:
     Attributes
     ----------
     event_id
-        Ours: ``runtime.ids.event_id(source_id, name the source gives it)``.
+        Ours. Adapters do not know the person's key: they put the event's name (``runtime.ids.event_name``) here, and
+        ``placed`` makes the id of it before anything is done with the event.
     source_id, external_id
         Who says it, about whom. The person's key is the keyed hash of both.
     kind
@@ -98,3 +102,11 @@ class Ignored:
     source_id: str
     reason: str
     detail: str
+
+
+Named = TypeVar("Named", bound=DirectoryEvent | Ignored)
+
+
+def placed(event: Named, person_id: str | None) -> Named:
+    """Return an event with its id in place of its name, now that it is known whom it is about, if anybody."""
+    return replace(event, event_id=event_id(event.event_id, person_id))

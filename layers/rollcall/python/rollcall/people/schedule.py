@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rollcall.people.events import DirectoryEvent, Kind, Stamp
 from rollcall.people.merge import DirectoryStatus
-from rollcall.runtime.ids import digest
+from rollcall.runtime.ids import digest, event_id
 from rollcall.runtime.times import from_text, to_text
 from rollcall.runtime.zones import UTC, day_is_over, zone_named
 
@@ -62,11 +62,11 @@ def end_event(record: PersonRecord, hub: Hub) -> DirectoryEvent | None:
     at = to_text(ends)
     if person.activated == cell.stamp and cell.stamp.at >= at:
         at = to_text(from_text(cell.stamp.at) + _TICK)
-    event_id = end_event_id(record.person_id, person.text("end_date"), at)
-    if person.deactivated is not None and person.deactivated >= Stamp(at, event_id):
+    identifier = end_event_id(record.person_id, person.text("end_date"), at)
+    if person.deactivated is not None and person.deactivated >= Stamp(at, identifier):
         return None
     return DirectoryEvent(
-        event_id=event_id,
+        event_id=identifier,
         source_id=person.source_id,
         external_id=person.external_id,
         kind=Kind.DEACTIVATED,
@@ -76,7 +76,7 @@ def end_event(record: PersonRecord, hub: Hub) -> DirectoryEvent | None:
 
 def end_event_id(person_id: str, end_date: str, at: str) -> str:
     """Return the id of the event that says that an end date is over."""
-    return digest("end_date", person_id, end_date, at)
+    return event_id(digest("end_date", person_id, end_date, at), person_id)
 
 
 def is_end_event(event: DirectoryEvent, record: PersonRecord) -> bool:

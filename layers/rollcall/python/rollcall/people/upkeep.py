@@ -163,7 +163,7 @@ def _forget_one(item: dict[str, Any], at: datetime) -> bool:
     action = dynamo.update_action(
         TABLE,
         item["pk"],
-        "-",
+        item["sk"],
         "SET #forgotten_at = :at REMOVE #event, #due_pk, #due_sk",
         condition="attribute_exists(#event) AND #state = :state AND #reason = :reason",
         values={"at": to_text(at), "state": item["state"], "reason": item["reason"]},

@@ -35,7 +35,7 @@ from rollcall.plans.model import Change, Edit, Plan, Result
 from rollcall.plans.seen import Seen
 from rollcall.privacy.emails import usable_email
 from rollcall.runtime.errors import Fault, MalformedError, TransientError
-from rollcall.runtime.ids import digest, event_id
+from rollcall.runtime.ids import digest, event_id, event_name
 from rollcall.runtime.times import from_text, now
 from rollcall.segments.model import normalise
 
@@ -134,7 +134,9 @@ def _plan_row(file: _File, row: Row, person_id: str, record: PersonRecord | None
         detail = _ERASED.format(row=row.number)
         return replace(base, outcome="erased", reason="erased", detail=detail, cells=dict.fromkeys(base.cells, ""))
     before = record.person if record else None
-    event = read_row(row.cells, file.columns, _bare_event(file, row.number), before, from_text(file.upload.created_at))
+    event = read_row(
+        row.cells, file.columns, _bare_event(file, row.number, person_id), before, from_text(file.upload.created_at)
+    )
     if not isinstance(event, DirectoryEvent):
         return faulty(base, event)
     after = merge(before, event)
@@ -156,10 +158,10 @@ def _plan_row(file: _File, row: Row, person_id: str, record: PersonRecord | None
     )
 
 
-def _bare_event(file: _File, row: int) -> DirectoryEvent:
+def _bare_event(file: _File, row: int, person_id: str) -> DirectoryEvent:
     source_id = file.source.source_id
     return DirectoryEvent(
-        event_id=event_id(source_id, f"people-file:{file.plan.plan_id}:{row}"),
+        event_id=event_id(event_name(source_id, f"people-file:{file.plan.plan_id}:{row}"), person_id),
         source_id=source_id,
         external_id="",
         kind=Kind.UPDATED,
@@ -247,7 +249,7 @@ def apply_change(ctx: HubContext, plan: Plan, change: Change) -> Result:
     if record is not None and record.person.status in _GONE:
         return Result("erased", "erased", _ERASED.format(row=change.row))
     body_hash = digest("row", json.dumps(change.data["event"], sort_keys=True))
-    event_log.record_event(hub_id, event, body_hash, now(), change.subject)
+    event_log.record_event(hub_id, event, body_hash, now())
     apply_event(hub_id, event.event_id)
     logged = event_log.get_event(hub_id, event.event_id)
     if logged is None or logged.state is EventState.NEW:

@@ -98,7 +98,7 @@ def _event(ctx: HubContext, erasure: Erasure, namer: Namer, item: Item) -> None:
     action = dynamo.update_action(
         event_log.TABLE,
         item["pk"],
-        "-",
+        item["sk"],
         "SET #event.#attributes = :kept",
         condition="#event.#attributes = :said",
         values={"kept": kept, "said": said},

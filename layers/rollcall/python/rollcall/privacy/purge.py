@@ -121,8 +121,8 @@ def _events(ctx: HubContext, erasure: Erasure) -> Iterator[str]:
     hub_id = ctx.hub.hub_id
     for person_id in sorted(erasure.subject.persons):
         listed = event_log.all_of_person(hub_id, person_id)
-        filled = ((item["pk"], "-") for item in listed if item.get("event"))
-        _take(erasure, "events", filled, lambda pk, _: event_log.forget_action(pk, now()))
+        filled = ((item["pk"], item["sk"]) for item in listed if item.get("event"))
+        _take(erasure, "events", filled, lambda pk, sk: event_log.forget_action(pk, sk, now()))
     yield ""
 
 

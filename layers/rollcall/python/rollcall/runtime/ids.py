@@ -10,6 +10,9 @@ from ulid import ULID
 ULID_PATTERN = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 HASH_CHARS = 32
 HASH_PATTERN = re.compile(rf"[0-9a-f]{{{HASH_CHARS}}}")
+# What an event's id holds of its name, behind its place.
+NAME_CHARS = 16
+EVENT_PATTERN = re.compile(rf"[0-9a-f]{{{HASH_CHARS + NAME_CHARS}}}")
 SHARDS = 16
 
 
@@ -24,8 +27,13 @@ def is_ulid(text: str) -> bool:
 
 
 def is_hash(text: str) -> bool:
-    """Tell whether the text has the form of a person, address, member or event id."""
+    """Tell whether the text has the form of a person, address or member id."""
     return HASH_PATTERN.fullmatch(text) is not None
+
+
+def is_event_id(text: str) -> bool:
+    """Tell whether the text has the form of an event's id."""
+    return EVENT_PATTERN.fullmatch(text) is not None
 
 
 def digest(*parts: str) -> str:
@@ -41,9 +49,28 @@ def digest(*parts: str) -> str:
     return hasher.hexdigest()[:HASH_CHARS]
 
 
-def event_id(source_id: str, source_event_id: str) -> str:
-    """Return our id of a directory event, from the source and the name the source gives the event."""
+def event_name(source_id: str, source_event_id: str) -> str:
+    """Return what a directory event is called whoever it is about: of the source, and the source's own name for it."""
     return digest("event", source_id, source_event_id)
+
+
+def event_id(name: str, person_id: str | None) -> str:
+    """Return our id of a directory event: its place, which is the person, and the end of its name.
+
+    One that is about nobody has its own name as its place. The id of an event gives the same again as its name does.
+    """
+    return (name if person_id is None else person_id)[:HASH_CHARS] + name[-NAME_CHARS:]
+
+
+def split_event_id(event_id: str) -> tuple[str, str]:
+    """Return an event's place and the end of its name."""
+    return event_id[:HASH_CHARS], event_id[HASH_CHARS:]
+
+
+def person_of(event_id: str) -> str | None:
+    """Return whom an event is about, from its id; nothing for one that is about nobody."""
+    place, name = split_event_id(event_id)
+    return None if place.endswith(name) else place
 
 
 def shard_of(identifier: str) -> int:

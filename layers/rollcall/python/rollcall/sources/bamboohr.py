@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from rollcall.people.events import DirectoryEvent, Ignored, Kind
 from rollcall.runtime.errors import Fault, MalformedError, UnauthenticError
-from rollcall.runtime.ids import event_id
+from rollcall.runtime.ids import event_name
 from rollcall.runtime.times import from_text, to_text
 from rollcall.sources.asking import Answer, Manners, NonsenseError, Question, check_status, read_object
 from rollcall.sources.model import (
@@ -135,7 +135,7 @@ def parse(delivery: Delivery, source: Source) -> Parsed:
     name = hashlib.sha256(delivery.body).hexdigest()
     if "employees" in document:
         return _employees(document["employees"], name, delivery=delivery, source=source)
-    return [_event(document, event_id(source.source_id, name), delivery=delivery, source=source)]
+    return [_event(document, event_name(source.source_id, name), delivery=delivery, source=source)]
 
 
 def _event(
@@ -173,12 +173,12 @@ def _employees(entries: object, name: str, *, delivery: Delivery, source: Source
         detail = f"This must be a list of up to {MAX_EMPLOYEES} employees."
         raise MalformedError([Fault("$.employees", "bad_count", detail)])
     if not entries:
-        identifier = event_id(source.source_id, name)
+        identifier = event_name(source.source_id, name)
         return [Ignored(identifier, source.source_id, "test", "It is about nobody, as a test delivery is.")]
     faults = Faults()
     events: Parsed = []
     for number, entry in enumerate(entries):
-        place, identifier = f"$.employees[{number}]", event_id(source.source_id, f"{name}#{number}")
+        place, identifier = f"$.employees[{number}]", event_name(source.source_id, f"{name}#{number}")
         if isinstance(entry, dict):
             events.append(_employee(entry, identifier, place, delivery=delivery, source=source, faults=faults))
         else:

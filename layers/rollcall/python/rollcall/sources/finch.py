@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rollcall.people.events import DirectoryEvent, Ignored, Kind
 from rollcall.runtime.errors import Fault, MalformedError
-from rollcall.runtime.ids import event_id
+from rollcall.runtime.ids import event_name
 from rollcall.runtime.times import to_text
 from rollcall.sources.asking import (
     Answer,
@@ -107,7 +107,7 @@ def parse(delivery: Delivery, source: Source) -> Parsed:
     kind = document.get("event_type") if isinstance(document, dict) else None
     if not isinstance(kind, str) or not kind:
         raise MalformedError([Fault("$.event_type", "missing_type", "The type of the event is missing.")])
-    identifier = event_id(source.source_id, delivery.headers.get("finch-event-id", ""))
+    identifier = event_name(source.source_id, delivery.headers.get("finch-event-id", ""))
     if reason := _no_use(kind, document.get("connection_id"), source.settings.get("connection_id")):
         return [Ignored(identifier, source.source_id, *reason)]
     data = document.get("data")

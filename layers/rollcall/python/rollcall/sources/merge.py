@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rollcall.people.events import DirectoryEvent, Ignored, Kind
 from rollcall.runtime.errors import Fault, MalformedError, UnauthenticError
-from rollcall.runtime.ids import event_id
+from rollcall.runtime.ids import event_name
 from rollcall.sources.model import (
     OTHER_ACCOUNT,
     Delivery,
@@ -92,7 +92,7 @@ def parse(delivery: Delivery, source: Source) -> Parsed:
     kind = hook.get("event") if isinstance(hook, dict) else None
     if not isinstance(kind, str) or not kind:
         raise MalformedError([Fault("$.hook.event", "missing_type", "The type of the event is missing.")])
-    identifier = event_id(source.source_id, hashlib.sha256(delivery.body).hexdigest())
+    identifier = event_name(source.source_id, hashlib.sha256(delivery.body).hexdigest())
     if kind.startswith("LinkedAccount."):
         detail = "It is about the whole linked account and removes nobody."
         return [Ignored(identifier, source.source_id, "whole_source", detail)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rollcall.people.events import DirectoryEvent, Ignored, Kind
 from rollcall.runtime.errors import Fault, MalformedError, NotFoundError, UnauthenticError
-from rollcall.runtime.ids import event_id
+from rollcall.runtime.ids import event_name
 from rollcall.sources.model import (
     Delivery,
     Faults,
@@ -117,7 +117,7 @@ def parse(delivery: Delivery, source: Source) -> Parsed:
 def _event(
     entry: dict[str, Any], place: str, *, delivery: Delivery, source: Source, faults: Faults
 ) -> DirectoryEvent | Ignored:
-    identifier = event_id(source.source_id, read_id(entry.get("uuid"), f"{place}.uuid", faults))
+    identifier = event_name(source.source_id, read_id(entry.get("uuid"), f"{place}.uuid", faults))
     kind, outcome = entry.get("eventType"), entry.get("outcome")
     if not isinstance(kind, str) or not kind:
         faults.add(f"{place}.eventType", "missing_type", "The type of the event is missing.")

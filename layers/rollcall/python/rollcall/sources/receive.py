@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from rollcall.hubs import store as hubs
 from rollcall.people import event_log
-from rollcall.people.events import DirectoryEvent, Ignored
+from rollcall.people.events import DirectoryEvent, Ignored, placed
 from rollcall.runtime.errors import (
     Fault,
     MalformedError,
@@ -132,20 +132,23 @@ def _decode(body: str, *, is_base64: bool) -> bytes:
 
 
 def _record(source: Source, events: Parsed, body_hash: str, received_at: datetime) -> Parsed:
-    """Put every event into the log; return those that were not there yet.
+    """Put every event into the log, each where the events of its person lie; return those that were not there yet.
 
     Several at a time, since the sender of a thousand waits for three seconds only.
     """
     key = hubs.hub_key(source.hub_id, source.salt)
 
     def record(event: DirectoryEvent | Ignored) -> bool:
-        person_id = key.person_id(source.source_id, event.external_id) if isinstance(event, DirectoryEvent) else None
-        recorded = event_log.record_event(source.hub_id, event, body_hash, received_at, person_id)
+        recorded = event_log.record_event(source.hub_id, event, body_hash, received_at)
         if recorded == "conflict":
             log.warning("event_quarantined", hub_id=source.hub_id, source_id=source.source_id, event_id=event.event_id)
         return recorded == "new"
 
-    if len(events) <= FEW:
-        return [event for event in events if record(event)]
+    known = [
+        placed(event, key.person_id(source.source_id, event.external_id) if isinstance(event, DirectoryEvent) else None)
+        for event in events
+    ]
+    if len(known) <= FEW:
+        return [event for event in known if record(event)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return [event for event, is_new in zip(events, pool.map(record, events), strict=True) if is_new]
+        return [event for event, is_new in zip(known, pool.map(record, known), strict=True) if is_new]

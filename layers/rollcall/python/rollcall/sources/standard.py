@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rollcall.people.events import DirectoryEvent, Ignored, Kind
 from rollcall.runtime.errors import Fault, MalformedError, UnauthenticError
-from rollcall.runtime.ids import event_id
+from rollcall.runtime.ids import event_name
 from rollcall.sources.model import (
     Delivery,
     Faults,
@@ -136,7 +136,7 @@ def parse(delivery: Delivery, source: Source) -> Parsed:
     faults = Faults()
     rows = zip(document or [None], names or [name], places or [root], strict=True)
     events = [
-        _event(one, event_id(source.source_id, named), place, delivery=delivery, source=source, faults=faults)
+        _event(one, event_name(source.source_id, named), place, delivery=delivery, source=source, faults=faults)
         for one, named, place in rows
     ]
     faults.check()

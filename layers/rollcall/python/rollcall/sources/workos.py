@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rollcall.people.events import DirectoryEvent, Ignored, Kind
 from rollcall.runtime.errors import Fault, MalformedError, UnauthenticError
-from rollcall.runtime.ids import event_id
+from rollcall.runtime.ids import event_name
 from rollcall.sources.model import (
     MAX_ID,
     OTHER_ACCOUNT,
@@ -96,7 +96,7 @@ def parse(delivery: Delivery, source: Source) -> Parsed:
     if not isinstance(kind, str) or not kind:
         faults.add("$.event", "missing_type", "The type of the event is missing.")
     faults.check()
-    identifier = event_id(source.source_id, name)
+    identifier = event_name(source.source_id, name)
     if kind in _WHOLE_SOURCE:
         detail = "It is about the whole directory and removes nobody."
         return [Ignored(identifier, source.source_id, "whole_source", detail)]
