@@ -14,7 +14,7 @@ from demo.hub_client import wait_for
 
 from rollcall.members import store as members
 from rollcall.plans.store import get_plan
-from rollcall.runtime import clients, dynamo
+from rollcall.runtime import clients
 from rollcall.runtime.ids import SHARDS
 from tests.support import seeding
 from tests.support.admin import call, claims_of
@@ -97,11 +97,7 @@ def _told(calls: list[str]) -> str:
 def _revisions(stack: Mapping[str, Any], hub_id: str) -> dict[str, int]:
     """Return member id → revision, of every member that is stored."""
     with running(stack):
-        names = [
-            item["member_id"]
-            for shard in range(SHARDS)
-            for item in dynamo.query_all(members.TABLE, f"{hub_id}#{shard}", index="by_name")
-        ]
+        names = [member_id for shard in range(SHARDS) for member_id in members.ids_of_shard(hub_id, shard)]
         found: dict[str, int] = {}
         for start in range(0, len(names), 100):
             held = members.get_members(hub_id, names[start : start + 100])

@@ -235,10 +235,10 @@ def test_member_deleted_while_the_index_lags_is_not_in_the_file(monkeypatch: pyt
     world = World().build()
     _person(world, "maya")
     world.enrol("maya", ("mentor",))
-    listed = list(members.members_after(world.hub.hub_id))
+    listed = list(members.places_after(world.hub.hub_id))
     assert len(listed) == 1
     world.tell(world.event("del", 60, EventKind.DELETED, "maya"))
-    monkeypatch.setattr(members, "members_after", lambda *_: iter(listed))
+    monkeypatch.setattr(members, "places_after", lambda *_: iter(listed))
     ctx = context.load(world.hub.hub_id)
     assert [row for _, some in member_rows(ctx, PERMISSIONS["admin"], ()) for row in some] == []
 

@@ -13,6 +13,7 @@ from rollcall.mapping.counting import count
 from rollcall.people.events import Kind
 from rollcall.plans import mapping_change, parts, planning
 from rollcall.plans.store import get_plan
+from rollcall.runtime import lists
 from tests.support.admin import call, claims_of
 from tests.support.faults import injected
 from tests.support.plans import approve, drain
@@ -82,6 +83,7 @@ def test_planning_in_many_runs_reads_each_member_once(monkeypatch: pytest.Monkey
     subjects: list[list[str]] = []
     monkeypatch.setattr(planning, "PART_SIZE", 40)
     monkeypatch.setattr(mapping_change, "BATCH", 10)
+    monkeypatch.setattr(lists, "BATCH", 5)
     for run_seconds in (60.0, -1.0):
         monkeypatch.setattr(planning, "RUN_SECONDS", run_seconds)
         with counted() as units:

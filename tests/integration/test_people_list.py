@@ -14,13 +14,13 @@ from rollcall.privacy import mentions
 from rollcall.privacy.erase import erase
 from rollcall.privacy.model import Cause, Subject
 from rollcall.privacy.purge import run_erasure
-from rollcall.runtime import dynamo
 from rollcall.runtime.ids import shard_of
 from tests.support.admin import call, claims_of
+from tests.support.meanwhile import meanwhile as let_happen
 from tests.support.world import SOURCE, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from rollcall.people.model import PersonRecord
 
@@ -57,15 +57,7 @@ def meanwhile(world: World, monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
     """Let something happen once: after somebody was found in the list, and before they are read themselves."""
 
     def prepare(name: str, happens: Callable[[], None]) -> None:
-        read, left = dynamo.read_entries, [happens]
-        pk = store.person_pk(world.hub.hub_id, world.person_id(name))
-
-        def read_later(table: str, index: str, entries: Sequence[dynamo.Item]) -> list[dynamo.Item]:
-            if left and any(entry["pk"] == pk for entry in entries):
-                left.pop()()
-            return read(table, index, entries)
-
-        monkeypatch.setattr(dynamo, "read_entries", read_later)
+        let_happen(monkeypatch, store.person_pk(world.hub.hub_id, world.person_id(name)), happens)
 
     return prepare
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -52,7 +53,7 @@ class Units:
 @contextmanager
 def counted() -> Iterator[Units]:
     """Count every call that our clients make to DynamoDB and SQS meanwhile."""
-    counter = _Counter()
+    counter = _Counter(Units(), threading.Lock())
     made = [clients.dynamodb(), clients.sqs(), clients.s3(), clients.secretsmanager()]
     for client in made:
         client.meta.events.register("before-call", counter.before, unique_id="units-before")
@@ -65,9 +66,12 @@ def counted() -> Iterator[Units]:
             client.meta.events.unregister("after-call", unique_id="units-after")
 
 
-class _Counter:
-    def __init__(self) -> None:
-        self.units = Units()
+class _Counter(threading.local):
+    """What each thread is asking now; what all of them used is one and the same."""
+
+    def __init__(self, units: Units, lock: threading.Lock) -> None:
+        self.units = units
+        self._lock = lock
         self._looks = False
         self._touched: list[tuple[str, Item, Item | None, int]] = []
         self._asked: Item = {}
@@ -75,7 +79,8 @@ class _Counter:
     def before(self, model: Any, params: Any, **_: Any) -> None:
         if self._looks:
             return
-        self.units.calls[model.name] += 1
+        with self._lock:
+            self.units.calls[model.name] += 1
         if model.service_model.service_name != "dynamodb":
             return
         self._asked = json.loads(params["body"])
@@ -117,7 +122,8 @@ class _Counter:
         if call == "GetItem":
             self._add(self._asked["TableName"], half * max(1, _up(_size(answer.get("Item")), READ_KB)))
         elif call == "Query":
-            self._add(self._asked["TableName"], half * max(1, _up(sum(map(_size, answer["Items"])), READ_KB)))
+            items = answer["Items"] if "Items" in answer else self._counted_items()
+            self._add(self._asked["TableName"], half * max(1, _up(sum(map(_size, items)), READ_KB)))
         elif call == "BatchGetItem":
             for table, asked in self._asked["RequestItems"].items():
                 share = 1.0 if asked.get("ConsistentRead") else 0.5
@@ -125,8 +131,22 @@ class _Counter:
                 missing = len(asked["Keys"]) - len(found)
                 self._add(table, share * (missing + sum(_up(_size(item), READ_KB) for item in found)))
 
+    def _counted_items(self) -> list[Item]:
+        """Return what a query looked at that only counts."""
+        left_out = {"Select", "FilterExpression"}
+        asked: Any = {name: value for name, value in self._asked.items() if name not in left_out}
+        for part in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
+            asked[part] = {name: one for name, one in asked[part].items() if name in asked["KeyConditionExpression"]}
+        self._looks = True
+        try:
+            items: list[Item] = list(clients.dynamodb().query(**asked)["Items"])
+        finally:
+            self._looks = False
+        return items
+
     def _add(self, table: str, units: float) -> None:
-        self.units.read[table.removeprefix("test-")] += units  # type: ignore[assignment]
+        with self._lock:
+            self.units.read[table.removeprefix("test-")] += units  # type: ignore[assignment]
 
 
 def _requests(call: str, asked: Item) -> list[tuple[str, Item, int]]:
@@ -145,9 +165,11 @@ def _entry(index: Item, item: Item | None) -> Item:
     """Return what an index holds of an item; nothing if it is not in it."""
     if item is None or any(name not in item for name in _keys(index)):
         return {}
-    if index["Projection"]["ProjectionType"] == "ALL":
+    projection = index["Projection"]
+    if projection["ProjectionType"] == "ALL":
         return item
-    return {name: item[name] for name in (*_keys(index), "pk", "sk")}
+    held = {*_keys(index), "pk", "sk", *projection.get("NonKeyAttributes", [])}
+    return {name: value for name, value in item.items() if name in held}
 
 
 def _size(item: Item | None) -> int:

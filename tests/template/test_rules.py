@@ -260,6 +260,28 @@ def test_every_function_may_use_exactly_the_tables_it_is_told_of(translated: Tem
         assert told == allowed, name
 
 
+def test_whoever_reads_a_list_without_whole_items_may_read_the_items_many_at_a_time(translated: Template) -> None:
+    """Lists of people, members and events hold keys: what is shown of them is read from the table."""
+    lean = {
+        (table, index["IndexName"])
+        for table, properties in of_type(translated, "AWS::DynamoDB::Table").items()
+        for index in properties.get("GlobalSecondaryIndexes", [])
+        if index["Projection"]["ProjectionType"] != "ALL" and index["IndexName"] in {"by_name", "by_hub", "by_person"}
+    }
+    assert {("PeopleTable", "by_name"), ("MembersTable", "by_name"), ("EventsTable", "by_hub")} <= lean
+    readers = 0
+    for name in of_type(translated, "AWS::IAM::Role"):
+        allowed = {(str(action), str(resource)) for action, resource in _allowed(translated, name)}
+        for table, index in lean:
+            if any(one == "dynamodb:Query" and f"{table}.Arn}}/index/{index}" in where for one, where in allowed):
+                readers += 1
+                assert any(
+                    one == "dynamodb:BatchGetItem" and table in where and "/index/" not in where
+                    for one, where in allowed
+                ), f"{name} reads {index} of {table}"
+    assert readers >= len(lean)
+
+
 def test_every_setting_a_handler_asks_for_is_in_its_environment(translated: Template) -> None:
     """A function that needs a table, queue, bucket or secret is told of it in the template."""
     setting = re.compile(r"[A-Z][A-Z0-9_]*_(?:TABLE|URL|ARN|BUCKET|PREFIX|ADDRESS|SET)")

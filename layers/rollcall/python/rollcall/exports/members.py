@@ -42,7 +42,7 @@ def profile_names(
         return ()
     single = single_valued(ctx.catalogue)
     seen: set[str] = set()
-    for _, member in members.members_after(ctx.hub.hub_id):
+    for member in members.members_by_name(ctx.hub.hub_id):
         seen |= view(member, ctx.hub, single).profile.keys()
     return tuple(sorted(seen)[:limit])
 
@@ -106,6 +106,6 @@ def member_rows(
 
 def _batches(hub_id: str, after: str) -> Iterator[list[tuple[str, str]]]:
     """Yield place and id of members, some at a time."""
-    listed = members.members_after(hub_id, after)
-    while batch := [(place, member.member_id) for place, member in islice(listed, BATCH)]:
+    listed = members.places_after(hub_id, after)
+    while batch := list(islice(listed, BATCH)):
         yield batch

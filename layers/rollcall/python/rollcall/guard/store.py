@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from rollcall.guard.window import Counted, GuardState, hour_of, live, used
 from rollcall.members import store as members
 from rollcall.runtime import dynamo
-from rollcall.runtime.ids import SHARDS
 from rollcall.runtime.times import to_text
 
 if TYPE_CHECKING:
@@ -111,28 +110,10 @@ def _put(
 def count_members(hub_id: str, source_id: str, at: datetime) -> Counted:
     """Count the members of the hub that are not deleted, and those of them that the source knows.
 
-    Reads the whole list: ask only when the fixed number of the limit is used up, and keep the answer.
+    Reads the whole list, though no member: ask only when the fixed number of the limit is used up, and keep the answer.
     """
-    known = total = 0
-    for shard in range(SHARDS):
-        start: dict[str, Any] | None = None
-        while True:
-            matching, looked_at, start = _count_page(f"{hub_id}#{shard}", source_id, start)
-            known += matching
-            total += looked_at
-            if start is None:
-                break
+    known, total = members.count_known(hub_id, source_id)
     return Counted(known, total, to_text(at))
-
-
-def _count_page(partition: str, source_id: str, start: dict[str, Any] | None) -> tuple[int, int, dict[str, Any] | None]:
-    return dynamo.count(
-        members.TABLE,
-        partition,
-        index="by_name",
-        only=f"attribute_exists(#slices.#{source_id})",
-        start=start,
-    )
 
 
 def keep_count(hub_id: str, source_id: str, counted: Counted) -> None:

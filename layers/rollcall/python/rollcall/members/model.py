@@ -180,7 +180,7 @@ def member_from_item(item: Item) -> Member:
     return Member(
         member_id=item["member_id"],
         address_id=item["address_id"],
-        slices={source_id: _slice_from_item(part) for source_id, part in item["slices"].items()},
+        slices={source_id: _slice_from_item(source_id, part) for source_id, part in item["slices"].items()},
         manual=Manual(**{**manual, "roles": tuple(manual["roles"]), "segments": _tuples(manual["segments"])}),
         kept_roles=tuple(item["kept_roles"]),
         reactivated=_read_stamp(item["reactivated"]),
@@ -195,7 +195,7 @@ def member_from_item(item: Item) -> Member:
 
 
 def _slice_to_item(part: Slice) -> Item:
-    item: Item = {name: getattr(part, name) for name in Slice.__slots__}
+    item: Item = {name: getattr(part, name) for name in Slice.__slots__ if name != "source_id"}
     return item | {
         "roles": list(part.roles),
         "segments": _lists(part.segments),
@@ -207,10 +207,11 @@ def _slice_to_item(part: Slice) -> Item:
     }
 
 
-def _slice_from_item(item: Item) -> Slice:
+def _slice_from_item(source_id: str, item: Item) -> Slice:
     return Slice(
         **{
             **item,
+            "source_id": source_id,
             "roles": tuple(item["roles"]),
             "segments": _tuples(item["segments"]),
             "activated": _read_stamp(item["activated"]),

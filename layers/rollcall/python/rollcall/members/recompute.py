@@ -127,7 +127,7 @@ def recompute_shard(ctx: HubContext, shard: int, change: Change) -> int:
         If AWS or other workers got in the way too often; what was written stays.
     """
     hub_id = ctx.hub.hub_id
-    listed = (item["member_id"] for item in dynamo.query_all(store.TABLE, f"{hub_id}#{shard}", index="by_name"))
+    listed = store.ids_of_shard(hub_id, shard)
     written = 0
     while batch := list(islice(listed, BATCH)):
         found = store.get_members(hub_id, batch)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 
 from rollcall.members import store
+from rollcall.runtime.ahead import ahead
+from rollcall.runtime.ids import SHARDS
+from rollcall.runtime.lists import AT_ONCE
 
 
 @dataclass(slots=True)
@@ -30,9 +34,20 @@ class Usage:
 
 
 def count_usage(hub_id: str) -> Usage:
-    """Count over all members of the hub; memory does not grow with them."""
+    """Count over all members of the hub, some shards side by side; memory does not grow with them."""
     usage = Usage()
-    for shown in store.all_shown(hub_id):
+    for _, part in ahead(partial(_count_shard, hub_id), range(SHARDS), AT_ONCE):
+        usage.members += part.members
+        usage.roles.update(part.roles)
+        usage.options.update(part.options)
+        usage.filled.update(part.filled)
+        usage.several.update(part.several)
+    return usage
+
+
+def _count_shard(hub_id: str, shard: int) -> Usage:
+    usage = Usage()
+    for shown in store.shown_of_shard(hub_id, shard):
         usage.members += 1
         usage.roles.update(shown["roles"])
         for segment_id, given in shown["segments"].items():

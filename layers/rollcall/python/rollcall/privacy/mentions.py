@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 Item = dict[str, Any]
 PAGE = 500
 KIND = "mentions"
-# Their lists hold keys alone.
-_LEAN = frozenset({event_log.TABLE, people.TABLE})
+# Their lists do not hold whole items.
+_LEAN = frozenset({event_log.TABLE, people.TABLE, members.TABLE})
 # Somebody who once had the same address: it is said of themselves.
 _OWN = frozenset({"email"})
 

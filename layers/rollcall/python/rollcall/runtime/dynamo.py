@@ -272,14 +272,19 @@ def get(table: str, pk: str, sk: str = "-", *, consistent: bool = True) -> Item 
     return from_item(found) if found else None
 
 
-def get_many(table: str, keys: Iterable[tuple[str, str]], *, consistent: bool = True) -> dict[tuple[str, str], Item]:
-    """Read items by key, 100 at a time, and return those that exist."""
+def get_many(
+    table: str, keys: Iterable[tuple[str, str]], *, consistent: bool = True, fields: str = ""
+) -> dict[tuple[str, str], Item]:
+    """Read items by key, 100 at a time, and return those that exist; of their ``fields``, if told, as ``query``."""
     found: dict[tuple[str, str], Item] = {}
     wanted = list(dict.fromkeys(keys))
     name = env(table)
+    how: dict[str, Any] = {"ConsistentRead": consistent}
+    if fields:
+        how |= {"ProjectionExpression": f"#pk, #sk, {fields}", **_expressions(None, f"#pk, #sk, {fields}")}
     for start in range(0, len(wanted), 100):
         keys_of = [to_item({"pk": pk, "sk": sk}) for pk, sk in wanted[start : start + 100]]
-        for _, item in _get_batch({name: {"Keys": keys_of, "ConsistentRead": consistent}}):
+        for _, item in _get_batch({name: {"Keys": keys_of, **how}}):
             found[item["pk"], item["sk"]] = item
     return found
 
@@ -349,7 +354,7 @@ def query(
 
     ``condition`` speaks of the sort key, such as ``begins_with(#sk, :prefix)`` or ``#due_sk < :now``; ``fields`` names
     what of the items is wanted, such as ``#member_id, #shown.#roles``: all, unless told. ``whole`` is for an index that
-    holds keys alone: the items are read from the table then (``read_entries``).
+    does not hold whole items: they are read from the table then (``read_entries``).
     """
     key = f"{index}_pk" if index else "pk"
     expression = f"#{key} = :pk" + (f" AND {condition}" if condition else "")
@@ -381,19 +386,31 @@ def query(
     return Page(items, from_item(last) if last else None)
 
 
-def read_entries(table: str, index: str, entries: Sequence[Item]) -> list[Item]:
-    """Read the items that entries of an index stand for, consistently and in their order, where it holds keys alone.
+def read_entries(
+    table: str, index: str, entries: Sequence[Item], *, consistent: bool = True, fields: str = ""
+) -> list[Item]:
+    """Read the items that entries of an index stand for, in their order, where it does not hold them whole.
 
     An item that is gone meanwhile, or no longer in this list, is left out. One that has moved within the list keeps
     the sort key of its entry: pages and cursors are those of the index, whatever the table says by now.
+
+    Parameters
+    ----------
+    consistent
+        As new as can be, for twice the price: unless told otherwise.
+    fields
+        What of the items is wanted, as with ``query``.
     """
-    partition = f"{index}_pk"
-    held = get_many(table, [(entry["pk"], entry["sk"]) for entry in entries])
+    partition, place = f"{index}_pk", f"{index}_sk"
+    wanted = f"{fields}, #{partition}" if fields else ""
+    keys = [(entry["pk"], entry["sk"]) for entry in entries]
+    held = get_many(table, keys, consistent=consistent, fields=wanted)
     found: list[Item] = []
     for entry in entries:
         item = held.get((entry["pk"], entry["sk"]))
         if item is not None and item.get(partition) == entry[partition]:
-            item.update(entry)
+            if place in entry:
+                item[place] = entry[place]
             found.append(item)
     return found
 
@@ -429,13 +446,15 @@ def query_all(
             return
 
 
-def count(table: str, pk: str, *, index: str, only: str, start: Item | None = None) -> tuple[int, int, Item | None]:
+def count(
+    table: str, pk: str, *, index: str, only: str, values: Mapping[str, Plain], start: Item | None = None
+) -> tuple[int, int, Item | None]:
     """Count a page of one partition of an index.
 
     Parameters
     ----------
     only
-        What an item must hold to match, such as ``attribute_exists(#member_id)``.
+        What an item must hold to match, such as ``contains(#sources, :source)``, of what the index holds.
 
     Returns
     -------
@@ -449,7 +468,7 @@ def count(table: str, pk: str, *, index: str, only: str, start: Item | None = No
         "Select": "COUNT",
         "KeyConditionExpression": expression,
         "FilterExpression": only,
-        **_expressions({"pk": pk}, expression, only),
+        **_expressions({"pk": pk, **values}, expression, only),
     }
     if start:
         request["ExclusiveStartKey"] = to_item(start)

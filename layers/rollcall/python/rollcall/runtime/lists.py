@@ -5,19 +5,22 @@ from __future__ import annotations
 import heapq
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from rollcall.runtime import dynamo
+from rollcall.runtime.ahead import ahead
 from rollcall.runtime.ids import SHARDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
 Item = dict[str, Any]
 AT_ONCE = 8
 PAGE = 200
+BATCH = 100
 
 
 def every(table: str, hub_id: str, index: str, *, after: str = "", whole: bool = False) -> Iterator[Item]:
@@ -30,7 +33,7 @@ def every(table: str, hub_id: str, index: str, *, after: str = "", whole: bool =
     after
         Sort key of the item behind which to begin; empty for all.
     whole
-        The index holds keys alone, so the items are read from the table.
+        The index does not hold whole items, so they are read from the table.
     """
     field = f"{index}_sk"
     condition, values = (f"#{field} > :after", {"after": after}) if after else ("", {})
@@ -63,6 +66,19 @@ def _ahead(pool: ThreadPoolExecutor, ask: Callable[..., dynamo.Page], first: Fut
         yield from page.items
 
 
+def read(table: str, index: str, entries: Iterable[Item]) -> Iterator[Item]:
+    """Yield the items that entries stand for, in their order (``dynamo.read_entries``), some batches side by side."""
+    for _, items in ahead(partial(dynamo.read_entries, table, index), batches(entries), AT_ONCE):
+        yield from items
+
+
+def batches(entries: Iterable[Item]) -> Iterator[list[Item]]:
+    """Yield as many entries at a time as are read with one call."""
+    left = iter(entries)
+    while batch := list(islice(left, BATCH)):
+        yield batch
+
+
 def page(
     table: str,
     hub_id: str,
@@ -83,7 +99,7 @@ def page(
     keep
         Filter; items it refuses do not count. A page may then hold fewer items than there are, never too many.
     whole
-        The index holds keys alone, so the items of the page are read from the table; ``keep`` sees the keys.
+        The index does not hold whole items, so those of the page are read from the table; ``keep`` sees the index.
     """
     field = f"{index}_sk"
     condition, values = "", {}
@@ -143,7 +159,7 @@ def newest(
     since, until
         Sort keys at or after, and before: nothing else is read.
     whole
-        The index holds keys alone, so the items are read from the table: only as many as the page needs.
+        The index does not hold whole items, so they are read from the table: only as many as the page needs.
     """
     field = order or f"{index}_sk"
     upper = min((bound for bound in (cursor, until) if bound), default="~")
