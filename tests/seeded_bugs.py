@@ -377,7 +377,8 @@ MERGE_BUGS: dict[str, tuple[str, Plant]] = {
 
 # --- bugs of applying events -----------------------------------------------------------------------------------------
 _put_person, _write, _put_action = store.put_person, dynamo.write, dynamo.put_action
-_decide, _apply, _settle, _with_slice = deciding.decide, sync._apply, event_log.settle_event, projection.with_slice
+_decide, _apply, _settle = deciding.decide, sync._apply_together, event_log.settle_event
+_with_slice = projection.with_slice
 
 
 def _hard_delete(hub_id: str, record: Any, cause: str, at: str) -> dynamo.Action:
@@ -398,10 +399,10 @@ def _split(actions: Any) -> None:
             _write([action])
 
 
-def _marked_first(hub_id: str, event: DirectoryEvent) -> Outcome:
-    logged = event_log.get_event(hub_id, event.event_id)
-    _settle(hub_id, event.event_id, Outcome(EventState.APPLIED, "", ""), now(), logged.round if logged else 0)
-    return _apply(hub_id, event)
+def _marked_first(hub_id: str, tasks: Any) -> None:
+    for task in tasks:
+        _settle(hub_id, task.logged.event_id, Outcome(EventState.APPLIED, "", ""), now(), task.logged.round)
+    _apply(hub_id, tasks)
 
 
 def _any_round(hub_id: str, event_id: str, outcome: Outcome, at: Any, seen_round: int = 0, **named: Any) -> bool:
@@ -452,7 +453,9 @@ STORE_BUGS: dict[str, Bug] = {
         accepting_is_whole,
     ),
     "marked_before_applied": Bug(
-        "A death loses an event for good.", _patched(sync, "_apply", _marked_first), strikes("moved", "kill_before")
+        "A death loses an event for good.",
+        _patched(sync, "_apply_together", _marked_first),
+        strikes("moved", "kill_before"),
     ),
     "no_revision_check_on_people": Bug(
         "Two workers at one person: one overwrites the other.",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
+from contextlib import suppress
 from typing import Any
 
 from rollcall.people.replays import run_part
-from rollcall.people.sync import apply_event
+from rollcall.people.sync import Results, apply_events
 from rollcall.runtime import queues
 from rollcall.runtime.settings import require
 
@@ -31,14 +33,32 @@ LOOKING_SECONDS = 6.0
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Take SQS records with ``{hub_id, source_id, event_id}`` or ``{hub_id, replay_id, part, hop}``.
 
-    Those that must come again are reported.
+    The events of a hub are applied together, when its turn comes. Those that must come again are reported.
     """
     look_until = time.monotonic() + LOOKING_SECONDS
-    return queues.process(event, lambda pointer: _work(pointer, look_until))
+    together = _events_by_hub(event["Records"])
+    applied: dict[str, Results] = {}
+
+    def work(pointer: queues.Pointer) -> None:
+        hub_id = pointer["hub_id"]
+        if "replay_id" in pointer:
+            run_part(hub_id, pointer["replay_id"], pointer["part"], pointer["hop"])
+            return
+        if hub_id not in applied:
+            applied[hub_id] = apply_events(hub_id, together[hub_id], look_until)
+        found = applied[hub_id][pointer["event_id"]]
+        if isinstance(found, Exception):
+            raise found
+
+    return queues.process(event, work)
 
 
-def _work(pointer: queues.Pointer, look_until: float) -> None:
-    if "replay_id" in pointer:
-        run_part(pointer["hub_id"], pointer["replay_id"], pointer["part"], pointer["hop"])
-    else:
-        apply_event(pointer["hub_id"], pointer["event_id"], look_until)
+def _events_by_hub(records: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return the ids of the events that a batch points at, by hub; what is no pointer of ours is left out."""
+    found: dict[str, list[str]] = {}
+    for record in records:
+        with suppress(ValueError, KeyError, TypeError):
+            pointer = json.loads(record["body"])
+            event_id = pointer["event_id"]
+            found.setdefault(pointer["hub_id"], []).append(event_id)
+    return found

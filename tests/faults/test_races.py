@@ -49,6 +49,7 @@ def test_second_writer_in_between_loses_nothing(base: str, one: str, two: str) -
 
 
 WHOLE = [
+    ("member", "event_office", "event_back"),
     ("colliding", "event_office", "give_address"),
     ("colliding", "same_person", "give_address"),
     ("held", "event_returned", "release"),

@@ -60,7 +60,7 @@ def test_event_that_fails_for_a_day_has_failed_and_can_be_replayed(aws: None, mo
     world.record(event)
     begun = RECEIVED
     with monkeypatch.context() as patch:
-        patch.setattr(sync, "_apply", _busy)
+        patch.setattr(sync, "_write", _busy)
         patch.setattr(sync, "now", lambda: begun)
         for _ in range(event_log.GIVE_UP_TRIES):
             with pytest.raises(TransientError):
@@ -90,7 +90,7 @@ def test_fault_of_ours_fails_with_other_words(aws: None, monkeypatch: pytest.Mon
     world = World().build()
     event = _maya(world)
     world.record(event)
-    monkeypatch.setattr(sync, "_apply", _broken)
+    monkeypatch.setattr(sync, "_write", _broken)
     monkeypatch.setattr(sync, "now", lambda: RECEIVED)
     for _ in range(event_log.GIVE_UP_TRIES):
         with pytest.raises(KeyError):

@@ -358,6 +358,8 @@ EVENTS = {
     "event_other_source": _event(_other_person),
     "event_wants_address": _event(_somebody_else),
 }
+# Takes back what another event says: the member is then as they were before either.
+BACK = {"event_back": _event(lambda world: world.event("back", 11, attributes={"Office": "London"}))}
 RETURNED = {"event_returned": _event(lambda world: world.event("returned", 10, Kind.REACTIVATED))}
 SETTINGS = {"settings": Writer(_settings)}
 RULE_CHANGES = {"publish": Writer(_publish), "add_option": Writer(_add_option)}
@@ -381,6 +383,7 @@ BASES: dict[str, tuple[Callable[[World], None], dict[str, Writer]]] = {
     "member": (
         _member,
         EVENTS
+        | BACK
         | RULE_CHANGES
         | PATCHES
         | ERASE

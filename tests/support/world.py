@@ -207,6 +207,7 @@ class World:
 VOLATILE = {
     "rev",
     "person_rev",
+    "member_rev",
     "cause",
     "actor",
     "changed_at",

@@ -39,9 +39,9 @@ def get_member(hub_id: str, member_id: str) -> Member | None:
     return member_from_item(item) if item else None
 
 
-def get_members(hub_id: str, member_ids: Iterable[str]) -> dict[str, Member]:
+def get_members(hub_id: str, member_ids: Iterable[str], *, consistent: bool = True) -> dict[str, Member]:
     """Return the members that exist, by id."""
-    found = dynamo.get_many(TABLE, [(pk(hub_id, member_id), "-") for member_id in member_ids])
+    found = dynamo.get_many(TABLE, [(pk(hub_id, member_id), "-") for member_id in member_ids], consistent=consistent)
     return {item["member_id"]: member_from_item(item) for item in found.values()}
 
 

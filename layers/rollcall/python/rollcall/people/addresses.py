@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rollcall.people.decide import Known
     from rollcall.people.events import Stamp
     from rollcall.people.merge import Person, Said
-    from rollcall.people.model import Address
+    from rollcall.people.model import Address, PersonRecord
 
     Value = TypeVar("Value")
 
@@ -79,6 +79,38 @@ def last_said(said: Mapping[str, Said]) -> str | None:
     """Return the newest address that was ever said of somebody, or nothing."""
     usable = [(one.last, name) for name, one in said.items() if name]
     return max(usable)[1] if usable else None
+
+
+def stands(
+    record: PersonRecord, merged: Person, wanted: str | None, before: Mapping[str, Said], after: Mapping[str, Said]
+) -> bool:
+    """Tell whether an event leaves a member's address alone, so that neither it nor an invitation need be read.
+
+    That is so of a member who holds the address of their e-mail, waits for none, and is active before and after, where
+    the event neither gives the address another rank nor says anything of leaving that counts. Nobody else's turn comes
+    then either: it is decided by that rank, and by who is a member.
+
+    It does not hold for an event that was made new again: that happens where an address changed hands.
+
+    Parameters
+    ----------
+    merged
+        The person with the event.
+    wanted
+        The address of their e-mail then, ``None`` without a usable one.
+    before, after
+        When each address was said of the person, without the event and with it, by address id.
+    """
+    return (
+        wanted is not None
+        and record.member_id is not None
+        and record.address_id == wanted
+        and record.waits is None
+        and wanted in before
+        and rank_of(wanted, before) == rank_of(wanted, after)
+        and record.person.status is merged.status is DirectoryStatus.ACTIVE
+        and all(getattr(record.person, name) == getattr(merged, name) for name in ("deactivated", "left", "deleted"))
+    )
 
 
 def move_address(known: Known, person: Person, *, is_present: bool) -> Move:

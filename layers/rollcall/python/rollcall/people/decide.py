@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from rollcall.invitations.model import Invitation, InvitationStatus
 from rollcall.members.model import Change, Hold, Member, Status
 from rollcall.members.projection import derive, same_content, single_valued, view, with_slice
-from rollcall.people.addresses import Move, Obstacle, move_address
+from rollcall.people.addresses import Move, Obstacle, move_address, rank_of
 from rollcall.people.merge import DirectoryStatus, Person, Said, has_effect, merge
-from rollcall.people.model import Address, EventState, Outcome, PersonRecord, Waiting
+from rollcall.people.model import Address, EventState, Holder, Outcome, PersonRecord, Waiting
 from rollcall.people.outcomes import (
     ALREADY_APPLIED,
     CHANGED,
@@ -182,6 +182,8 @@ def decide(
         change=Change(f"event:{event.event_id}", "directory", at),
         is_changed=is_changed,
     )
+    if is_changed and member is not None and stored is not None:
+        record = replace(record, member_rev=max(record.member_rev, stored.rev))
     has_left = event.leaves and merged.left == event.stamp
     invitation = _invitation(known, address_id, shown, at, has_left=has_left)
     removal = _removal(stored, member, record, hub=hub, singles=single_valued(catalogue))
@@ -200,6 +202,25 @@ def decide(
         waited=known.record.waits if move.waits != known.record.waits else None,
         removal=removal,
     )
+
+
+def known_to_stand(record: PersonRecord, said: Mapping[str, Said], member: Member | None) -> Known:
+    """Return what is known where the address stands (``addresses.stands``): that the person holds it, by their rank."""
+    address_id = str(record.address_id)
+    holder = Holder(record.person_id, rank=rank_of(address_id, said))
+    address = Address(address_id, holders={record.person.source_id: holder}, member_id=record.member_id)
+    return Known(record, is_new=False, wanted=address, held=address, member=member, invitation=None, said=said)
+
+
+def member_follows(
+    record: PersonRecord, member: Member, *, hub: Hub, catalogue: Catalogue, table: MappingTable
+) -> bool:
+    """Tell whether a member says what the person gives them, both as they are stored now."""
+    wanted = Address(record.waits.address_id) if record.waits else None
+    known = Known(record, is_new=False, wanted=wanted, held=None, member=member, invitation=None)
+    change = member.change
+    fresh = _member(known, record, member, hub=hub, catalogue=catalogue, table=table, change=change, is_changed=False)
+    return fresh is None
 
 
 def _hold_of(known: Known, source_id: str) -> Hold | None:
@@ -281,7 +302,8 @@ def _member(
     if record.address_id is None or (known.wanted and record.address_id != known.wanted.address_id):
         part = replace(part, email=held.email if held else "")
     moved = replace(member, address_id=record.address_id or member.address_id)
-    if not same_content(held, part):
+    # Somebody else's write of the member may be under way: it must not come after ours, which would leave no trace.
+    if not same_content(held, part) or record.member_rev == member.rev:
         moved = with_slice(moved, part, hub, single_valued(catalogue))
     return None if moved == stored else replace(moved, change=change)
 

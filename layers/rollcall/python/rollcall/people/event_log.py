@@ -241,6 +241,12 @@ def get_event(hub_id: str, event_id: str) -> LoggedEvent | None:
     return from_item(item) if item else None
 
 
+def glance(hub_id: str, event_ids: Iterable[str]) -> dict[str, LoggedEvent]:
+    """Return events by id as they were a moment ago, for half of what a consistent read costs; some may be missing."""
+    found = dynamo.get_many(TABLE, [key(hub_id, event_id) for event_id in event_ids], consistent=False)
+    return {event_id_of(item): from_item(item) for item in found.values()}
+
+
 def sources_of(hub_id: str, event_ids: Iterable[str]) -> dict[str, str]:
     """Return the source of each of the events, by the event's id; those not in the log are left out."""
     found = dynamo.get_many(TABLE, [key(hub_id, event_id) for event_id in event_ids])

@@ -51,6 +51,9 @@ class PersonRecord:
         address of the membership, and anybody else has none.
     waits
         What they wait for, if somebody else has the address of their e-mail.
+    member_rev
+        The revision of the member that a write beside this one was to move on. As long as the member still has it,
+        that write may be under way, or its worker died.
     supersedes
         Former ids of the same human being: persons whom an admin joined to this one.
     deleted_at
@@ -63,6 +66,7 @@ class PersonRecord:
     person: Person
     rev: int = 0
     member_id: str | None = None
+    member_rev: int = 0
     address_id: str | None = None
     deleted_at: str = ""
     due_at: str = ""

@@ -25,6 +25,7 @@ FUTURE = Outcome(
     "future_time",
     "The event says it happened more than a day from now. Check the clock of the HR system, then replay it.",
 )
+HUB_GONE = Outcome(EventState.IGNORED, "hub_gone", "The hub was off-boarded.")
 UNSTORABLE = Outcome(
     EventState.QUARANTINED,
     "cannot_be_stored",

@@ -56,9 +56,10 @@ def get_person(hub_id: str, person_id: str) -> PersonRecord | None:
     return record_from_item(item) if item else None
 
 
-def get_persons(hub_id: str, person_ids: Iterable[str]) -> dict[str, PersonRecord]:
+def get_persons(hub_id: str, person_ids: Iterable[str], *, consistent: bool = True) -> dict[str, PersonRecord]:
     """Return the persons that exist, by id."""
-    found = dynamo.get_many(TABLE, [(person_pk(hub_id, person_id), "-") for person_id in person_ids])
+    keys = [(person_pk(hub_id, person_id), "-") for person_id in person_ids]
+    found = dynamo.get_many(TABLE, keys, consistent=consistent)
     records = [record_from_item(item) for item in found.values()]
     return {record.person_id: record for record in records}
 
@@ -70,6 +71,7 @@ def record_from_item(item: dict[str, Any]) -> PersonRecord:
         person=person_from_item(item),
         rev=item["rev"],
         member_id=item.get("member_id"),
+        member_rev=item.get("member_rev", 0),
         address_id=item.get("address_id"),
         deleted_at=item.get("deleted_at", ""),
         due_at=item.get("due_sk", ""),
@@ -99,18 +101,16 @@ def put_person(hub_id: str, record: PersonRecord, cause: str, at: str, actor: st
         "changed_at": at,
         **person_to_item(person),
     }
-    if actor:
-        item["actor"] = actor
-    if record.member_id:
-        item["member_id"] = record.member_id
-    if record.address_id:
-        item["address_id"] = record.address_id
-    if record.waits:
-        item["waits"] = _waiting_to_item(record.waits)
-    if record.supersedes:
-        item["supersedes"] = list(record.supersedes)
-    if record.deleted_at:
-        item["deleted_at"] = record.deleted_at
+    optional = {
+        "actor": actor,
+        "member_id": record.member_id,
+        "member_rev": record.member_rev,
+        "address_id": record.address_id,
+        "waits": _waiting_to_item(record.waits) if record.waits else None,
+        "supersedes": list(record.supersedes),
+        "deleted_at": record.deleted_at,
+    }
+    item |= {name: value for name, value in optional.items() if value}
     if record.due_at:
         item |= {"due_pk": due_partition(record.person_id), "due_sk": record.due_at}
     if person.status in (DirectoryStatus.ACTIVE, DirectoryStatus.INACTIVE):

@@ -1,18 +1,24 @@
-"""Apply one directory event: read what is known, decide, write it, then settle the event.
+"""Apply directory events: read what is known, decide, write it, then settle the event.
+
+The events of a hub that come together are applied together: the hub is read once, what they need is read in a few
+calls, and once they are all written, the versions of mapping table and catalogue are read again. If these moved,
+members were computed from old rules, and each event is applied once more with the new ones. Only then are the events
+settled, so a death anywhere leaves them new and they are applied again, which the merge makes harmless. What goes
+wrong with one of them is its own trouble.
+
+What is read ahead for all of them may be old. It is only ever the ground for a write of the person, and of the member,
+on condition of the revisions that were read; anything else is decided on consistent reads.
 
 Where only the person, or person and member, change, they are written one after the other: a death between leaves the
 event new, and applying it again finds the person merged and the member still to be written. A transaction would cost
 twice as much. Everything else is written in one.
-
-The event is settled last, so a death anywhere leaves it new and it is applied again, which the merge makes harmless.
-Between the write and the settling the versions of mapping table and catalogue are read once more: if they moved, the
-member was computed from old rules, and the event is applied once more with the new ones.
 """
 
 from __future__ import annotations
 
 import math
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -22,15 +28,15 @@ from rollcall.invitations import store as invitations
 from rollcall.invitations.model import invitation_from_item
 from rollcall.members import store as members
 from rollcall.members.model import Change, Status, member_from_item
-from rollcall.members.projection import single_valued, view
+from rollcall.members.projection import derive, same_content, shown_item, single_valued, view
 from rollcall.members.recompute import recompute_member
 from rollcall.people import event_log, store
-from rollcall.people.addresses import last_said, rank_of
-from rollcall.people.decide import Decision, Known, decide
+from rollcall.people.addresses import last_said, rank_of, stands
+from rollcall.people.decide import Decision, Known, decide, known_to_stand, member_follows
 from rollcall.people.ending import end_if_due
 from rollcall.people.merge import Said, lift, merge
 from rollcall.people.model import Address, EventState, LoggedEvent, Looking, Outcome, PersonRecord, Waiting
-from rollcall.people.outcomes import ERASED, FUTURE, UNSTORABLE
+from rollcall.people.outcomes import ERASED, FUTURE, HUB_GONE, UNSTORABLE
 from rollcall.plans.messages import wake as announce
 from rollcall.privacy.emails import usable_email
 from rollcall.runtime import dynamo
@@ -42,7 +48,7 @@ from rollcall.sources.fetching import Later, look_up
 from rollcall.sources.model import NEEDS_CREDENTIALS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rollcall.hubs.context import HubContext
     from rollcall.members.model import Hold, Member
@@ -52,6 +58,50 @@ if TYPE_CHECKING:
 
 FAR_FUTURE = timedelta(hours=24)
 Items = dict[tuple[str, str], dynamo.Item | None]
+
+
+Results = dict[str, "Outcome | Exception | None"]
+
+
+@dataclass(slots=True)
+class _Task:
+    """An event that is being applied.
+
+    Attributes
+    ----------
+    logged
+        The event in the log, as it is or as it was a moment ago.
+    event
+        What is applied; with what was found where the log says only who.
+    known
+        What was known when it was decided last.
+    told
+        What it did; nothing as long as it did nothing.
+    is_listed
+        Its member was at some look one whom a publication would compute anew.
+    trouble
+        What went wrong.
+    """
+
+    logged: LoggedEvent
+    event: DirectoryEvent
+    known: Known | None = None
+    told: Outcome | None = None
+    is_listed: bool = False
+    trouble: Exception | None = None
+
+    @property
+    def is_again(self) -> bool:
+        """It was made new again: an address may have changed hands."""
+        return self.logged.round > 0
+
+
+@dataclass(slots=True)
+class _Ahead:
+    """Persons and members by id as they were a moment ago, or as this batch wrote them."""
+
+    persons: dict[str, PersonRecord] = field(default_factory=dict)
+    members: dict[str, Member] = field(default_factory=dict)
 
 
 def apply_event(hub_id: str, event_id: str, look_until: float = math.inf) -> Outcome | None:
@@ -69,16 +119,55 @@ def apply_event(hub_id: str, event_id: str, look_until: float = math.inf) -> Out
     TransientError
         If AWS or other workers got in the way too often; the event stays new and comes again.
     """
+    found = apply_events(hub_id, [event_id], look_until)[event_id]
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def apply_events(hub_id: str, event_ids: Iterable[str], look_until: float = math.inf) -> Results:
+    """Apply events of one hub together and settle them; each fails alone.
+
+    Returns
+    -------
+    dict
+        Event id → what it did, or nothing if it was settled before or waits, or what went wrong. That is noted at the
+        event, which stays new and comes again.
+    """
+    wanted = list(dict.fromkeys(event_ids))
+    tasks = _at_once(hub_id, wanted)
+    _apply_together(hub_id, tasks)
+    found: Results = {task.logged.event_id: task.trouble or task.told for task in tasks if task.trouble or task.told}
+    for event_id in wanted:
+        if event_id not in found:
+            try:
+                found[event_id] = _apply_alone(hub_id, event_id, look_until)
+            except Exception as exc:  # noqa: BLE001 - one event's failure must not fail the others
+                found[event_id] = exc
+    for event_id, what in found.items():
+        if isinstance(what, Exception):
+            trouble = what.code if isinstance(what, RollcallError) else RollcallError.code
+            with suppress(TransientError, UnstorableError):
+                event_log.note_trouble(hub_id, event_id, trouble, now())
+    return found
+
+
+def _at_once(hub_id: str, event_ids: Sequence[str]) -> list[_Task]:
+    """Return those of the events that were new a moment ago and say all that there is to say."""
     try:
-        return _apply_logged(hub_id, event_id, look_until)
-    except Exception as exc:
-        trouble = exc.code if isinstance(exc, RollcallError) else RollcallError.code
-        with suppress(TransientError):
-            event_log.note_trouble(hub_id, event_id, trouble, now())
-        raise
+        found = event_log.glance(hub_id, event_ids)
+    except (TransientError, UnstorableError):  # one of them cannot be an id: each is read by itself
+        return []
+    logged = [found[event_id] for event_id in event_ids if event_id in found]
+    return [
+        _Task(one, one.event)
+        for one in logged
+        if one.event and not one.event.look and one.state is EventState.NEW and not _is_far_ahead(one.event)
+    ]
 
 
-def _apply_logged(hub_id: str, event_id: str, look_until: float) -> Outcome | None:
+def _apply_alone(hub_id: str, event_id: str, look_until: float) -> Outcome | None:
+    """Apply an event as it is now."""
     logged = event_log.get_event(hub_id, event_id)
     if logged is None or logged.state is not EventState.NEW:
         return None
@@ -86,26 +175,74 @@ def _apply_logged(hub_id: str, event_id: str, look_until: float) -> Outcome | No
     if event is None:
         return None
     if isinstance(event, Outcome):
-        outcome = event
-    elif from_text(event.occurred_at) > now() + FAR_FUTURE:
+        _settle(hub_id, logged, event)
+        return event
+    if _is_far_ahead(event):
         outcome = ERASED if _is_erased(hub_id, logged.person_id) else FUTURE
-    else:
+        _settle(hub_id, logged, outcome)
+        return outcome
+    task = _Task(logged, event)
+    _apply_together(hub_id, [task])
+    if task.trouble:
+        raise task.trouble
+    return task.told
+
+
+def _is_far_ahead(event: DirectoryEvent) -> bool:
+    return from_text(event.occurred_at) > now() + FAR_FUTURE
+
+
+def _apply_together(hub_id: str, tasks: Sequence[_Task]) -> None:
+    """Write what the events say, then settle them. One that was not new any more is told nothing."""
+    if not tasks:
+        return
+    with _trouble_of(*tasks):
         try:
-            outcome = _apply(hub_id, event)
-        except TooLargeToStoreError as exc:
-            outcome = Outcome(EventState.QUARANTINED, exc.code, exc.detail)
-        except UnstorableError:
-            outcome = UNSTORABLE
-    _settle(hub_id, logged, outcome)
-    log.info(
-        "event_settled",
-        hub_id=hub_id,
-        event_id=event_id,
-        source_id=logged.source_id,
-        outcome=str(outcome.state),
-        reason=outcome.reason,
-    )
-    return outcome
+            ctx = context.load(hub_id)
+        except NotFoundError:
+            for task in tasks:
+                task.told = HUB_GONE
+        else:
+            _write_together(ctx, tasks)
+    for task in tasks:
+        with _trouble_of(task):
+            if task.trouble is None and task.told and not _settle(hub_id, task.logged, task.told):
+                task.told = None
+
+
+@contextmanager
+def _trouble_of(*tasks: _Task) -> Iterator[None]:
+    """Keep what goes wrong as the trouble of these events, as far as they have none yet."""
+    try:
+        yield
+    except Exception as exc:  # noqa: BLE001 - one event's failure must not fail the others
+        for task in tasks:
+            task.trouble = task.trouble or exc
+
+
+def _write_together(ctx: HubContext, tasks: Sequence[_Task]) -> None:
+    ahead = _read_ahead(ctx, tasks)
+    for task in tasks:
+        with _trouble_of(task), _unless_refused(task):
+            _write(ctx, task, ahead)
+    written = [task for task in tasks if task.known and not task.trouble]
+    with _trouble_of(*written):
+        if not written or context.current_versions(ctx.hub.hub_id) == ctx.versions:
+            return
+        for task in written:
+            with _trouble_of(task), _unless_refused(task):
+                _write_anew(ctx.hub.hub_id, task)
+
+
+@contextmanager
+def _unless_refused(task: _Task) -> Iterator[None]:
+    """Let what cannot be stored be what became of the event."""
+    try:
+        yield
+    except TooLargeToStoreError as exc:
+        task.told = Outcome(EventState.QUARANTINED, exc.code, exc.detail)
+    except UnstorableError:
+        task.told = UNSTORABLE
 
 
 def _is_erased(hub_id: str, person_id: str | None) -> bool:
@@ -130,11 +267,14 @@ def _to_apply(hub_id: str, logged: LoggedEvent, look_until: float) -> DirectoryE
     return found if isinstance(found, Outcome) else event_log.freeze_event(hub_id, logged.event_id, found)
 
 
-def _settle(hub_id: str, logged: LoggedEvent, outcome: Outcome) -> None:
-    """Settle the event; where a replay counts it, others write the same counts, so it is tried some times."""
+def _settle(hub_id: str, logged: LoggedEvent, outcome: Outcome) -> bool:
+    """Settle the event, unless it is not new any more, or was made new again; returns whether it was settled.
+
+    Where a replay counts it, others write the same counts, so it is tried some times.
+    """
     for _ in tries():
         try:
-            event_log.settle_event(
+            is_settled = event_log.settle_event(
                 hub_id,
                 logged.event_id,
                 outcome,
@@ -147,39 +287,168 @@ def _settle(hub_id: str, logged: LoggedEvent, outcome: Outcome) -> None:
             if not logged.counts_for:
                 raise
         else:
+            log.info(
+                "event_settled",
+                hub_id=hub_id,
+                event_id=logged.event_id,
+                source_id=logged.source_id,
+                outcome=str(outcome.state),
+                reason=outcome.reason,
+            )
+            return is_settled
+    raise TransientError
+
+
+def _read_ahead(ctx: HubContext, tasks: Sequence[_Task]) -> _Ahead:
+    """Read, for half of what a consistent read costs, the persons, and the members whom their events move."""
+    hub_id, ahead = ctx.hub.hub_id, _Ahead()
+    events = [task.event for task in tasks if not task.is_again]
+    moved: list[str] = []
+    with suppress(TransientError):  # each is read by itself then
+        ahead.persons = store.get_persons(hub_id, [_person_id(ctx, event) for event in events], consistent=False)
+        after = dict(ahead.persons)
+        for event in events:
+            record = after.get(_person_id(ctx, event))
+            if record is None:
+                continue
+            merged = replace(record, person=merge(record.person, event))
+            if record.member_id and _standing(ctx, record, merged.person) and _is_shown(ctx, record, merged):
+                moved.append(record.member_id)
+            after[record.person_id] = merged
+        ahead.members = members.get_members(hub_id, moved, consistent=False)
+    return ahead
+
+
+def _person_id(ctx: HubContext, event: DirectoryEvent) -> str:
+    return ctx.key.person_id(event.source_id, event.external_id)
+
+
+def _is_shown(ctx: HubContext, before: PersonRecord, after: PersonRecord) -> bool:
+    """Tell whether the directory gives a member something else than before."""
+    return not same_content(*(derive(record, ctx.table, ctx.catalogue) for record in (before, after)))
+
+
+def _standing(ctx: HubContext, record: PersonRecord, merged: Person) -> Mapping[str, Said] | None:
+    """Return when each address was said of the person, if what they have of addresses stands; else nothing."""
+    before, after = said_of(ctx, record.person), said_of(ctx, merged)
+    return after if stands(record, merged, _wanted(ctx, merged), before, after) else None
+
+
+def _wanted(ctx: HubContext, person: Person) -> str | None:
+    email = usable_email(person.text("email"))
+    return ctx.key.address_id(email) if email else None
+
+
+def _write(ctx: HubContext, task: _Task, ahead: _Ahead) -> None:
+    """Write what the event says, on what was read ahead or else on what is there now.
+
+    Raises
+    ------
+    TransientError
+        If others got in the way too often, or AWS did.
+    """
+    hub_id, event = ctx.hub.hub_id, task.event
+    foreseen = None if task.is_again else _foreseen(ctx, event, ahead)
+    if foreseen and _is_carried_out(ctx, task, *foreseen, Admitted()):
+        known, decision = foreseen
+        _keep(ctx, ahead, decision)
+        task.is_listed = task.is_listed or _is_listed(known.member)
+        return
+    ahead.persons.pop(_person_id(ctx, event), None)
+    for _ in tries():
+        known = _look(hub_id, event, ctx, is_again=task.is_again)
+        task.is_listed = task.is_listed or _is_listed(known.member)
+        try:
+            decision, admitted = _guarded(known, event, ctx)
+        except (dynamo.ConditionFailedError, TransientError):
+            continue
+        if _is_carried_out(ctx, task, known, decision, admitted):
             return
     raise TransientError
 
 
-def _apply(hub_id: str, event: DirectoryEvent) -> Outcome:
-    told: Outcome | None = None
-    moved = is_listed = False
+def _foreseen(ctx: HubContext, event: DirectoryEvent, ahead: _Ahead) -> tuple[Known, Decision] | None:
+    """Decide on what was read ahead; nothing unless all that it comes to is a write of the person, or also the member.
+
+    Either is written on the revision that was read, so an old one only fails. The rest stands (``addresses.stands``).
+    """
+    record = ahead.persons.get(_person_id(ctx, event))
+    if record is None or not record.member_id:
+        return None
+    merged = merge(record.person, event)
+    said = _standing(ctx, record, merged)
+    member = ahead.members.get(record.member_id)
+    if said is None or merged == record.person or (member and member.address_id != record.address_id):
+        return None
+    if member is None and _is_shown(ctx, record, replace(record, person=merged)):
+        return None
+    known = known_to_stand(record, said, member)
+    decision = _decided(known, event, ctx)
+    return None if decision.removal else (known, decision)
+
+
+def _keep(ctx: HubContext, ahead: _Ahead, decision: Decision) -> None:
+    """Keep what was just written, for the next event of the same person."""
+    if decision.record:
+        ahead.persons[decision.record.person_id] = replace(decision.record, rev=decision.record.rev + 1)
+    if member := decision.member:
+        shown = shown_item(view(member, ctx.hub, single_valued(ctx.catalogue)))
+        ahead.members[member.member_id] = replace(member, rev=member.rev + 1, shown=shown)
+
+
+def _is_carried_out(ctx: HubContext, task: _Task, known: Known, decision: Decision, admitted: Admitted) -> bool:
+    """Write what was decided; returns whether that is all. If not, somebody else was faster, or AWS is not sure."""
+    hub_id, cause = ctx.hub.hub_id, f"event:{task.logged.event_id}"
+    task.known = known
+    try:
+        for _ in _commit(hub_id, known, decision, ctx, cause=cause, guarded=admitted.actions):
+            task.told = _told(task.told, decision.outcome)  # a second look would find it applied
+    except (dynamo.ConditionFailedError, TransientError):
+        return False
+    announce(hub_id, admitted.mail_ids)
+    task.told = _told(task.told, decision.outcome)
+    if decision.record and decision.record.due_at:
+        end_if_due(ctx.hub, decision.record, now())
+    return _is_followed(ctx, task, decision)
+
+
+def _is_followed(ctx: HubContext, task: _Task, decision: Decision) -> bool:
+    """Tell whether the member says what the person gives them, where the person was written and the member was not.
+
+    Others may have computed the member from the person as they were before: this is read after the write.
+    """
+    record = decision.record
+    if record is None or record.member_id is None or decision.member is not None:
+        return True
+    member = members.get_member(ctx.hub.hub_id, record.member_id)
+    task.is_listed = task.is_listed or _is_listed(member)
+    written = replace(record, rev=record.rev + 1)
+    return member is None or member_follows(written, member, hub=ctx.hub, catalogue=ctx.catalogue, table=ctx.table)
+
+
+def _write_anew(hub_id: str, task: _Task) -> None:
+    """Write once more what an event says, until the versions of mapping table and catalogue stay meanwhile.
+
+    Raises
+    ------
+    TransientError
+        As ``_write``.
+    """
     for _ in tries():
         try:
             ctx = context.load(hub_id)
         except NotFoundError:
-            return Outcome(EventState.IGNORED, "hub_gone", "The hub was off-boarded.")
-        known = _look(hub_id, event, ctx)
-        is_listed = is_listed or _is_listed(known.member)
-        try:
-            decision, admitted = _guarded(known, event, ctx)
-            cause = f"event:{event.event_id}"
-            for _ in _commit(hub_id, known, decision, ctx, cause=cause, guarded=admitted.actions):
-                told = _told(told, decision.outcome)  # a second look would find it applied
-        except (dynamo.ConditionFailedError, TransientError):
-            continue  # somebody else was faster, or AWS is not sure: look again
-        announce(hub_id, admitted.mail_ids)
-        told = _told(told, decision.outcome)
-        if decision.record and decision.record.due_at:
-            end_if_due(ctx.hub, decision.record, now())
+            task.told = HUB_GONE
+            return
+        _write(ctx, task, _Ahead())
+        known = task.known
         if context.current_versions(hub_id) == ctx.versions:
             # They may be shown by rules and settings of before. Who was deleted all the while follows no new ones; nor
             # does the event touch somebody else, who has the address that was asked for.
-            if moved and is_listed and known.member and known.member.member_id == known.record.member_id:
-                change = Change(f"event:{event.event_id}", "directory", to_text(now()))
+            if task.is_listed and known and known.member and known.member.member_id == known.record.member_id:
+                change = Change(f"event:{task.logged.event_id}", "directory", to_text(now()))
                 recompute_member(ctx, known.member.member_id, change)
-            return told
-        moved = True
+            return
     raise TransientError
 
 
@@ -197,29 +466,32 @@ def _told(before: Outcome | None, latest: Outcome) -> Outcome:
 
 def _guarded(known: Known, event: DirectoryEvent, ctx: HubContext) -> tuple[Decision, Admitted]:
     """Decide; a removal that the guard does not let through is decided once more with the hold."""
-    at = now()
-
-    def decided(hold: Hold | None = None) -> Decision:
-        hub, catalogue, table = ctx.hub, ctx.catalogue, ctx.table
-        return decide(known, event, hub=hub, catalogue=catalogue, table=table, at=to_text(at), hold=hold)
-
-    decision = decided()
+    decision = _decided(known, event, ctx)
     if decision.removal is None:
         return decision, Admitted()
-    admitted = admit(ctx.hub, decision.removal, at)
-    return (decided(admitted.hold) if admitted.hold else decision), admitted
+    admitted = admit(ctx.hub, decision.removal, now())
+    return (_decided(known, event, ctx, admitted.hold) if admitted.hold else decision), admitted
 
 
-def _look(hub_id: str, event: DirectoryEvent, ctx: HubContext) -> Known:
-    person_id = ctx.key.person_id(event.source_id, event.external_id)
+def _decided(known: Known, event: DirectoryEvent, ctx: HubContext, hold: Hold | None = None) -> Decision:
+    hub, catalogue, table = ctx.hub, ctx.catalogue, ctx.table
+    return decide(known, event, hub=hub, catalogue=catalogue, table=table, at=to_text(now()), hold=hold)
+
+
+def _look(hub_id: str, event: DirectoryEvent, ctx: HubContext, *, is_again: bool) -> Known:
+    """Read consistently what an event is decided on."""
+    person_id = _person_id(ctx, event)
     stored = store.get_person(hub_id, person_id)
     record = stored or PersonRecord(person_id, lift(event))
     if record.person.erased or record.person.superseded_by:
         return Known(record, is_new=False, wanted=None, held=None, member=None, invitation=None)
     merged = merge(record.person, event)
+    if stored and stored.member_id and not is_again and (standing := _standing(ctx, stored, merged)):
+        found = members.get_member(hub_id, stored.member_id)
+        if found and found.address_id == stored.address_id:
+            return known_to_stand(stored, standing, found)
     said = said_of(ctx, merged)
-    email = usable_email(merged.text("email"))
-    wanted_id = ctx.key.address_id(email) if email else None
+    wanted_id = _wanted(ctx, merged)
     addresses, items = _read_together(hub_id, record, wanted_id, said)
     wanted = (addresses.get(wanted_id) or Address(wanted_id)) if wanted_id else None
     held = addresses.get(record.address_id) if record.address_id else None

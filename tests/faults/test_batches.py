@@ -1,0 +1,167 @@
+"""Events of a hub that are applied together: what goes wrong with one, or in between, costs nothing of the others."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from rollcall.people import sync
+from rollcall.people.events import Kind
+from rollcall.people.model import EventState
+from rollcall.people.sync import apply_events
+from tests.support.aws import back_to, empty, snapshot
+from tests.support.faults import MODES, until_quiet
+from tests.support.races import second_at
+from tests.support.world import RULES, World, everything, logged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rollcall.people.events import DirectoryEvent
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+ROOT = Path(__file__).parents[2]
+PEOPLE = ("E-1", "E-2")
+
+
+def _members() -> World:
+    """Return a hub with two members."""
+    world = World().build()
+    for person in PEOPLE:
+        fields = {"email": f"{person.lower()}@example.com", "first_name": person}
+        world.tell(world.event(f"first-{person}", 0, Kind.ADDED, person, fields=fields))
+        world.enrol(person, roles=("mentee",))
+    return world
+
+
+def _three(world: World) -> list[DirectoryEvent]:
+    """Return two events of one member, and one of another between them."""
+    return [
+        world.event("office-1", 5, person="E-1", attributes={"Office": "Toronto"}),
+        world.event("office-2", 5, person="E-2", attributes={"Office": "Toronto"}),
+        world.event("title-1", 6, person="E-1", attributes={"Job title": "Lead"}),
+    ]
+
+
+def _apply(world: World, ids: list[str]) -> None:
+    """Apply a batch as the function does; what failed comes again."""
+    for what in apply_events(world.hub.hub_id, ids).values():
+        if isinstance(what, Exception):
+            raise what
+
+
+class Batch:
+    """The three events, waiting; put back as they were before each run."""
+
+    def __init__(self) -> None:
+        empty()
+        self.world = _members()
+        self.ids = [self.world.record(event) for event in _three(self.world)]
+        self._kept = snapshot()
+
+    def end(self, at: int, mode: str) -> tuple[dict[str, Any], list[str]]:
+        """Apply the three with one fault; return the final state and the calls that were made."""
+        back_to(self._kept)
+        injector = until_quiet(lambda: _apply(self.world, self.ids), at=at, mode=mode)
+        settled = {event.event_id: event.state for event in logged()}
+        assert {settled[one] for one in self.ids} == {EventState.APPLIED}, f"{mode} at call {at}"
+        return self.world.state(), injector.calls
+
+    def published(self, at: int) -> list[Any]:
+        """Publish a table without rules for offices before a call, and recompute nobody; return where members are."""
+        back_to(self._kept)
+        with second_at(at, lambda: self.world.publish(2, tuple(rule for rule in RULES if rule.field != "Office"))):
+            _apply(self.world, self.ids)
+        return [item["shown"]["segments"].get("location") for item in everything("MEMBERS_TABLE")]
+
+
+def _strike(modes: tuple[str, ...]) -> str:
+    batch = Batch()
+    expected, calls = batch.end(0, "")
+    assert calls.count("PutItem") == 6
+    assert calls[-4:] == ["Query", *["UpdateItem"] * 3]
+    runs = 0
+    for at in range(1, len(calls) + 1):
+        for mode in modes:
+            assert batch.end(at, mode)[0] == expected, f"{mode} at call {at} ({calls[at - 1]})"
+            runs += 1
+    return f"faults, a batch of three: {len(calls)} AWS calls, {runs} runs"
+
+
+def test_death_at_every_call_of_a_batch_ends_as_without() -> None:
+    """Whatever call the worker dies after, once the three come again each is applied and settled once."""
+    _strike(("kill_after",))
+
+
+def test_rules_published_before_the_events_are_settled_reach_every_member_of_the_batch() -> None:
+    """The versions are read after the last write: each event is applied once more, on the new rules."""
+    batch = Batch()
+    calls = batch.end(0, "")[1]
+    versions_read_again = len(calls) - 3
+    assert batch.published(versions_read_again) == [None, None]
+    assert batch.published(versions_read_again - 6) == [None, None]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_fault_of_every_mode_at_every_call_of_a_batch_ends_as_without(figure: Callable[[str], None]) -> None:
+    """The same with all seven modes."""
+    figure(_strike(MODES))
+
+
+def _handler() -> Any:
+    spec = importlib.util.spec_from_file_location("sync_member", ROOT / "functions" / "sync_member" / "app.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.handler
+
+
+def _record(world: World, event_id: str, message_id: str) -> dict[str, Any]:
+    body = json.dumps({"hub_id": world.hub.hub_id, "source_id": world.source_id, "event_id": event_id})
+    return {"messageId": message_id, "body": body, "attributes": {"MessageGroupId": world.hub.hub_id}}
+
+
+def test_failing_event_comes_again_alone_and_its_neighbours_are_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three events and two broken messages only the one that fails, and the messages, are reported."""
+    world = _members()
+    first, second, third = (world.record(event) for event in _three(world))
+    write = sync._write
+
+    def failing(ctx: Any, task: Any, ahead: Any) -> None:
+        if task.logged.event_id == second:
+            raise KeyError
+        write(ctx, task, ahead)
+
+    monkeypatch.setattr(sync, "_write", failing)
+    records = [_record(world, one, name) for one, name in ((first, "a"), (second, "b"), (third, "c"))]
+    records += [{"messageId": "d", "body": "no pointer", "attributes": {}}, _record(world, "no id", "e")]
+    answer = _handler()({"Records": records}, None)
+    assert sorted(one["itemIdentifier"] for one in answer["batchItemFailures"]) == ["b", "d", "e"]
+    found = {event.event_id: event for event in logged()}
+    assert [found[one].state for one in (first, second, third)] == [
+        EventState.APPLIED,
+        EventState.NEW,
+        EventState.APPLIED,
+    ]
+    assert (found[second].reason, found[second].tries) == ("trying_again", 1)
+
+
+def test_events_of_two_hubs_and_twice_the_same_are_each_applied_once() -> None:
+    """A batch with two hubs, one event told twice, and one that was settled before: nothing fails, all are settled."""
+    small, large = _members(), _members()
+    settled = small.record(_three(small)[0])
+    _apply(small, [settled])
+    ids = [large.record(event) for event in _three(large)]
+    waiting = small.record(_three(small)[1])
+    records = [_record(large, one, f"large-{number}") for number, one in enumerate([*ids, ids[0]])]
+    records += [_record(small, one, f"small-{one}") for one in (settled, waiting)]
+    assert _handler()({"Records": records}, None) == {"batchItemFailures": []}
+    states = {event.event_id: event.state for event in logged()}
+    assert {states[one] for one in (*ids, settled, waiting)} == {EventState.APPLIED}
