@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +13,7 @@ from rollcall.people.model import EventState
 from rollcall.people.sync import apply_events
 from tests.support.aws import back_to, empty, snapshot
 from tests.support.faults import MODES, until_quiet
+from tests.support.functions import function
 from tests.support.races import second_at
 from tests.support.world import RULES, World, everything, logged
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("aws")
 
-ROOT = Path(__file__).parents[2]
 PEOPLE = ("E-1", "E-2")
 
 
@@ -114,15 +112,6 @@ def test_fault_of_every_mode_at_every_call_of_a_batch_ends_as_without(figure: Ca
     figure(_strike(MODES))
 
 
-def _handler() -> Any:
-    spec = importlib.util.spec_from_file_location("sync_member", ROOT / "functions" / "sync_member" / "app.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.handler
-
-
 def _record(world: World, event_id: str, message_id: str) -> dict[str, Any]:
     body = json.dumps({"hub_id": world.hub.hub_id, "source_id": world.source_id, "event_id": event_id})
     return {"messageId": message_id, "body": body, "attributes": {"MessageGroupId": world.hub.hub_id}}
@@ -142,7 +131,7 @@ def test_failing_event_comes_again_alone_and_its_neighbours_are_settled(monkeypa
     monkeypatch.setattr(sync, "_write", failing)
     records = [_record(world, one, name) for one, name in ((first, "a"), (second, "b"), (third, "c"))]
     records += [{"messageId": "d", "body": "no pointer", "attributes": {}}, _record(world, "no id", "e")]
-    answer = _handler()({"Records": records}, None)
+    answer = function("sync_member")({"Records": records}, None)
     assert sorted(one["itemIdentifier"] for one in answer["batchItemFailures"]) == ["b", "d", "e"]
     found = {event.event_id: event for event in logged()}
     assert [found[one].state for one in (first, second, third)] == [
@@ -162,6 +151,6 @@ def test_events_of_two_hubs_and_twice_the_same_are_each_applied_once() -> None:
     waiting = small.record(_three(small)[1])
     records = [_record(large, one, f"large-{number}") for number, one in enumerate([*ids, ids[0]])]
     records += [_record(small, one, f"small-{one}") for one in (settled, waiting)]
-    assert _handler()({"Records": records}, None) == {"batchItemFailures": []}
+    assert function("sync_member")({"Records": records}, None) == {"batchItemFailures": []}
     states = {event.event_id: event.state for event in logged()}
     assert {states[one] for one in (*ids, settled, waiting)} == {EventState.APPLIED}

@@ -12,10 +12,17 @@ import pytest
 from rollcall.hubs import store as hubs
 from rollcall.people import event_log
 from rollcall.runtime import clients, dynamo
-from rollcall.runtime.errors import MalformedError, PreconditionError, TransientError, UnauthenticError
+from rollcall.runtime.errors import (
+    MalformedError,
+    NotFoundError,
+    PreconditionError,
+    TransientError,
+    UnauthenticError,
+)
 from rollcall.sources import health
 from rollcall.sources.receive import receive
 from tests.integration.test_api_hubs import as_admin, made_hub
+from tests.support.units import counted
 from tests.support.vendors import sign_standard
 
 if TYPE_CHECKING:
@@ -282,6 +289,101 @@ def test_flood_of_forgeries_reads_no_secret_again(aws: None, monkeypatch: pytest
     for number in range(50):
         with pytest.raises(UnauthenticError):
             source.send(secret=other_secret("f"), name=f"msg_{number}")
+
+
+# --- what is kept of a source for a moment --------------------------------------------------------------------------
+def _at(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def test_source_is_read_once_for_deliveries_of_a_moment(aws: None) -> None:
+    """Ten deliveries within five seconds read the source once, the eleventh anew; another hub's is not it."""
+    source = Connected()
+    with counted() as units:
+        for number in range(10):
+            source.send(name=f"msg_{number}", at=_at(number / 2))
+    assert units.read == {"Hubs": 1}
+    with counted() as units:
+        source.send(name="msg_10", at=_at(5))
+    assert units.read == {"Hubs": 1}
+    assert hubs.recent_source(made_hub(), source.source_id, _at(5)) is None
+    assert hubs.recent_source(source.hub_id, source.source_id, _at(4)) is None  # a clock that was set back
+
+
+def test_nothing_is_refused_for_what_the_source_was_a_moment_ago(aws: None) -> None:
+    """A new secret and a new expression count at once, though the worker has kept the source."""
+    source = Connected()
+    source.send(name="msg_0")
+    new = source.call("POST", "/rotate-secret", {}).json["secret"]
+    assert source.send(secret=new, name="msg_1") == {"accepted": 1, "ignored": 0}
+    person = {"who": "E-7"}
+    with pytest.raises(MalformedError):
+        source.send(person, secret=new, name="msg_2")
+    expression = "{type: 'person.added', data: {external_id: who}}"
+    held = source.call("GET", "")
+    changed = {"name": "Payroll", "transform": expression}
+    assert source.call("PUT", "", changed, headers={"if-match": held.headers["etag"]}).status == 200
+    assert source.send(person, secret=new, name="msg_3") == {"accepted": 1, "ignored": 0}
+
+
+def test_nothing_is_ignored_for_what_the_source_was_a_moment_ago(aws: None) -> None:
+    """An expression that made something of no use of an event is mended: the next delivery is taken."""
+    useful = "{type: 'person.added', data: {external_id: who}}"
+    source = Connected(transform=useful.replace("added", "seen"))
+    assert source.send({"who": "E-7"}, name="msg_0") == {"accepted": 0, "ignored": 1}
+    etag = source.call("GET", "").headers["etag"]
+    changed = {"name": "Payroll", "transform": useful}
+    assert source.call("PUT", "", changed, headers={"if-match": etag}).status == 200
+    assert source.send({"who": "E-7"}, name="msg_1") == {"accepted": 1, "ignored": 0}
+
+
+def test_secret_that_is_to_end_is_looked_up_each_time(aws: None) -> None:
+    """Of two live ones the older is retired: it is refused at once, though the worker has kept both."""
+    source = Connected()
+    new = source.call("POST", "/rotate-secret", {}).json["secret"]
+    assert source.send(secret=new, name="msg_0")
+    assert source.send(secret=source.secret, name="msg_1")
+    old = source.call("GET", "").json["secrets"][1]["secret_id"]
+    assert source.call("DELETE", f"/secrets/{old}").status == 200
+    with pytest.raises(UnauthenticError):
+        source.send(secret=source.secret, name="msg_2")
+
+
+def test_source_that_is_gone_and_a_secret_that_was_ended_are_refused_after_five_seconds(aws: None) -> None:
+    """Until then a delivery is taken as if it had come before."""
+    source = Connected()
+    source.send(name="msg_0")
+    source.call("POST", "/rotate-secret", {"secret": other_secret(), "keep_old_hours": 0})
+    assert source.send(name="msg_1", at=_at(4.9))
+    with pytest.raises(UnauthenticError):
+        source.send(name="msg_2", at=_at(5))
+    source.secret = other_secret()
+    assert source.send(name="msg_3", at=_at(6))
+    assert source.call("DELETE", "").status == 204
+    assert source.send(name="msg_4", at=_at(9.9))
+    with pytest.raises(NotFoundError):
+        source.send(name="msg_5", at=_at(10))
+
+
+def test_forgeries_cost_what_they_cost_before(aws: None) -> None:
+    """Each reads the source once, kept or not; nothing is written for them within a minute."""
+    source = Connected()
+    source.send(name="msg_0")
+    with pytest.raises(UnauthenticError):
+        source.send(secret=other_secret("f"), name="msg_1")
+    with counted() as units:
+        for number in range(20):
+            with pytest.raises(UnauthenticError):
+                source.send(secret=other_secret("f"), name=f"msg_{number}", at=_at(number))
+    assert (units.read, dict(units.written)) == ({"Hubs": 20}, {})
+
+
+def test_no_more_sources_are_kept_than_fit(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many hubs one worker serves."""
+    monkeypatch.setattr(hubs, "MOST_SOURCES", 2)
+    for _ in range(5):
+        Connected().send()
+        assert len(hubs._sources) <= 2
 
 
 # --- health ---------------------------------------------------------------------------------------------------------

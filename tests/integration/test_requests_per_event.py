@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,16 @@ import pytest
 
 from rollcall.hubs import store as hubs
 from rollcall.people.events import DirectoryEvent, Kind
+from rollcall.people.model import EventState
 from rollcall.people.sync import apply_event
+from rollcall.runtime import clients
+from rollcall.runtime.settings import env
+from rollcall.runtime.times import to_text
+from rollcall.sources.receive import receive
+from tests.support.functions import function
 from tests.support.units import Units, counted
-from tests.support.world import World
+from tests.support.vendors import sign_standard
+from tests.support.world import World, everything, logged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,6 +98,32 @@ def test_an_event_of_a_member_costs_what_is_known(case: Case, figure: Callable[[
     figure(f"cost: {case.name}: ${sum(parts.values()):.2f} a million ({told})")
     assert units.write_units <= case.write_units
     assert units.read_units <= case.read_units
+
+
+BATCH = 10
+
+
+def test_ten_deliveries_worked_off_together_read_two_units_each_at_the_most(figure: Callable[[str], None]) -> None:
+    """Ten members move: one warm receive_webhook takes their deliveries, sync_member gets them as one batch."""
+    world = World().build()
+    world.populate(BATCH, Office="London")
+    names = [f"person-{number:04d}" for number in range(BATCH)]
+    at = datetime.now(UTC)
+    with counted() as units:
+        for name in names:
+            said = {"external_id": name, "attributes": {"Office": "Toronto"}}
+            body = json.dumps({"type": "person.updated", "data": said, "timestamp": to_text(at)})
+            headers = sign_standard(body.encode(), at, name=name)
+            receive(world.hub.hub_id, world.source_id, body, headers, at, is_base64=False)
+        messages = clients.sqs().receive_message(QueueUrl=env("DIRECTORY_EVENTS_QUEUE_URL"), MaxNumberOfMessages=BATCH)
+        records = [{"messageId": one["MessageId"], "body": one["Body"]} for one in messages["Messages"]]
+        answer = function("sync_member")({"Records": records}, None)
+    assert (len(records), answer) == (BATCH, {"batchItemFailures": []})
+    assert {event.state for event in logged()} == {EventState.APPLIED}
+    for item in everything("MEMBERS_TABLE"):
+        assert item["shown"]["segments"] == {"location": ["toronto"]}
+    figure(f"requests: ten members who move take {units}, {units.read_units / BATCH:g} read units each")
+    assert units.read_units <= 18
 
 
 def test_a_repeated_delivery_costs_one_write(figure: Callable[[str], None]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
 from contextlib import suppress
 from dataclasses import replace
@@ -23,6 +22,7 @@ from rollcall.runtime.ids import event_id, event_name, person_of
 from rollcall.runtime.settings import env
 from tests.support.aws import stack
 from tests.support.faults import MODES, Killed, injected
+from tests.support.functions import function
 from tests.support.units import counted
 from tests.support.vendors import STANDARD_SECRET, WORKOS_SECRET, sign_standard, sign_workos
 from tests.support.world import everything
@@ -43,12 +43,7 @@ def handler() -> Iterator[Any]:
     with stack():
         hubs.create_source(Source(HUB, STANDARD, "standard", "Payroll", "a" * 32), STANDARD_SECRET)
         hubs.create_source(Source(HUB, WORKOS, "workos", "Directory", "a" * 32), WORKOS_SECRET)
-        spec = importlib.util.spec_from_file_location("receive_webhook", ROOT / "functions/receive_webhook/app.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        yield module.handler
+        yield function("receive_webhook")
 
 
 def request(body: bytes, headers: dict[str, str], *, source: str = STANDARD, hub: str = HUB, **parts: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -19,14 +20,16 @@ from rollcall.runtime.settings import env
 from rollcall.runtime.times import now, to_text
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from rollcall.sources.policy import Policy
 
 TABLE = "HUBS_TABLE"
 _CACHE_SECONDS = 180
 _MISSING = "ResourceNotFoundException"
 _secrets: dict[tuple[str, str], tuple[float, str]] = {}
+# How long what a source says may be of a moment ago, for a delivery that is taken by it.
+SOURCE_LIVES = timedelta(seconds=5)
+MOST_SOURCES = 1_000
+_sources: dict[tuple[str, str], tuple[datetime, Source]] = {}
 
 
 def get_hub(hub_id: str) -> Hub:
@@ -89,6 +92,29 @@ def get_source(hub_id: str, source_id: str) -> Source | None:
     """Return a source of the hub, or nothing."""
     item = dynamo.get(TABLE, hub_id, f"SOURCE#{source_id}")
     return Source.from_item(item) if item else None
+
+
+def read_source(hub_id: str, source_id: str, at: datetime) -> Source | None:
+    """Return a source of the hub as it is now, or nothing, and keep it for a moment."""
+    _sources.pop((hub_id, source_id), None)
+    source = get_source(hub_id, source_id)
+    if source is not None:
+        if len(_sources) >= MOST_SOURCES:
+            _sources.clear()
+        _sources[hub_id, source_id] = at, source
+    return source
+
+
+def recent_source(hub_id: str, source_id: str, at: datetime) -> Source | None:
+    """Return a source as it was read a moment ago, at most ``SOURCE_LIVES``; nothing if it was not.
+
+    Parameters
+    ----------
+    at
+        By the clock, not since a start: a function that is frozen in between must not take it for recent.
+    """
+    kept = _sources.get((hub_id, source_id))
+    return kept[1] if kept and kept[0] <= at < kept[0] + SOURCE_LIVES else None
 
 
 def list_sources(hub_id: str) -> list[Source]:
@@ -165,7 +191,8 @@ def delete_source(hub_id: str, source_id: str) -> None:
 def get_keyring(source: Source) -> Keyring:
     """Return the secrets and credentials of a source, as of the version that the source names.
 
-    The source is read anew for every delivery, so a rotation counts at once, whatever a warm function has kept.
+    The source is read anew before a delivery is refused, so a new secret counts at once, whatever a warm function has
+    kept.
     """
     name = _secret_name(source.hub_id, source.source_id)
     try:
@@ -220,5 +247,6 @@ def _secret(name: str, version: str = "") -> str:
 
 
 def forget_secrets() -> None:
-    """Empty the cache (tests)."""
+    """Empty the caches (tests)."""
     _secrets.clear()
+    _sources.clear()

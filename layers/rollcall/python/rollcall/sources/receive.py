@@ -10,6 +10,7 @@ import base64
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rollcall.hubs import store as hubs
@@ -19,6 +20,7 @@ from rollcall.runtime.errors import (
     Fault,
     MalformedError,
     NotFoundError,
+    RollcallError,
     TooLargeError,
     TransientError,
     UnauthenticError,
@@ -43,6 +45,23 @@ FEW = 8
 AT_ONCE = 16
 
 
+@dataclass(frozen=True, slots=True)
+class _Understood:
+    """A genuine delivery, as its source has it read: the secret that it was signed with, and its events."""
+
+    source: Source
+    module: Provider
+    raw: bytes = field(repr=False)
+    secret: Secret
+    is_newest: bool
+    events: Parsed = field(repr=False)
+
+    @property
+    def turns_away(self) -> bool:
+        """Some of it is of no use, or it was signed with a secret that is to end."""
+        return not self.is_newest or any(isinstance(event, Ignored) for event in self.events)
+
+
 def receive(
     hub_id: str, source_id: str, body: str, headers: Mapping[str, str], received_at: datetime, *, is_base64: bool
 ) -> tuple[int, dict[str, int]]:
@@ -57,30 +76,60 @@ def receive(
     """
     if not (is_ulid(hub_id) and is_ulid(source_id)):
         raise NotFoundError
-    source = hubs.get_source(hub_id, source_id)
-    if source is None:
-        raise NotFoundError
-    try:
-        module = provider(source.provider)
-    except MalformedError as exc:  # stored by another version of ours: no fault of the sender's
-        raise TransientError from exc
-    try:
-        raw = _decode(body, is_base64=is_base64)
-        delivery = _delivery(raw, headers, received_at)
-        secret = _verify(module, delivery, hubs.live_secrets(source, received_at))
-        events = [as_the_source_wants(event, source) for event in module.parse(delivery, source)]
-    except (TooLargeError, UnauthenticError, MalformedError) as exc:
-        health.note_refused(hub_id, source_id, received_at, exc)
-        raise
-    new = _record(source, events, hashlib.sha256(raw).hexdigest()[:HASH_CHARS], received_at)
+    kept, said = hubs.recent_source(hub_id, source_id, received_at), None
+    if kept:
+        with suppress(RollcallError):
+            said = _understand(kept, body, headers, received_at, is_base64=is_base64)
+    if said is None or said.turns_away:
+        # It may have a new secret, policy or expression: nothing is turned away for what the source was a moment ago.
+        source = hubs.read_source(hub_id, source_id, received_at)
+        if source is None:
+            raise NotFoundError
+        if said is None or source != kept:
+            said = _understand_or_note(source, body, headers, received_at, is_base64=is_base64)
+    source, events = said.source, said.events
+    new = _record(source, events, hashlib.sha256(said.raw).hexdigest()[:HASH_CHARS], received_at)
     waiting = [event.event_id for event in new if isinstance(event, DirectoryEvent)]
     if waiting:
         event_log.wake_new(hub_id, source_id, waiting)
     counts = {"accepted": len(waiting), "ignored": len(new) - len(waiting)}
-    health.note_taken(hub_id, source_id, received_at, counts, secret_id=secret.secret_id)
+    health.note_taken(hub_id, source_id, received_at, counts, secret_id=said.secret.secret_id)
     ignored = sum(isinstance(event, Ignored) for event in events)
     log.info("webhook_received", hub_id=hub_id, source_id=source_id, provider=source.provider, count=len(events))
-    return module.ANSWER, {"accepted": len(events) - ignored, "ignored": ignored}
+    return said.module.ANSWER, {"accepted": len(events) - ignored, "ignored": ignored}
+
+
+def _understand_or_note(
+    source: Source, body: str, headers: Mapping[str, str], received_at: datetime, *, is_base64: bool
+) -> _Understood:
+    """Understand a delivery, or count that it was refused."""
+    try:
+        return _understand(source, body, headers, received_at, is_base64=is_base64)
+    except (TooLargeError, UnauthenticError, MalformedError) as exc:
+        health.note_refused(source.hub_id, source.source_id, received_at, exc)
+        raise
+
+
+def _understand(
+    source: Source, body: str, headers: Mapping[str, str], received_at: datetime, *, is_base64: bool
+) -> _Understood:
+    """Verify a delivery and read its events, by what the source says.
+
+    Raises
+    ------
+    UnauthenticError, TooLargeError, MalformedError, TransientError
+        As ``receive``.
+    """
+    try:
+        module = provider(source.provider)
+    except MalformedError as exc:  # stored by another version of ours: no fault of the sender's
+        raise TransientError from exc
+    raw = _decode(body, is_base64=is_base64)
+    delivery = _delivery(raw, headers, received_at)
+    secrets = hubs.live_secrets(source, received_at)
+    secret = _verify(module, delivery, secrets)
+    events = [as_the_source_wants(event, source) for event in module.parse(delivery, source)]
+    return _Understood(source, module, raw, secret, secret == secrets[0], events)
 
 
 def answer_challenge(hub_id: str, source_id: str, headers: Mapping[str, str], received_at: datetime) -> dict[str, str]:
