@@ -58,6 +58,7 @@ def test_end_date_makes_the_member_inactive_when_its_day_is_over(aws: None, monk
     (ended,) = [logged for logged in events if logged.reason == "end_date_reached"]
     assert ended.event is not None
     assert (ended.event.kind, ended.event.occurred_at) == (Kind.DEACTIVATED, to_text(over))
+    assert ended.person_id == world.person_id()
     assert _sweep_at(over + timedelta(days=1), monkeypatch) == 0
 
 

@@ -82,6 +82,8 @@ def test_a_list_is_shown_then_applied_as_events(world: World) -> None:
     assert _person(world, "E-2").values() == {"Office": "Toronto"}
     log = logged()
     assert sorted(one.state for one in log) == [EventState.APPLIED] * 4 + [EventState.NO_CHANGE]
+    persons = [world.person_id(name) for name in ("E-1", "E-2", "E-2", "E-3", "E-3")]
+    assert sorted(str(one.person_id) for one in log) == sorted(persons)
     assert all(one.event is not None and one.event.complete for one in log[2:] if one.reason == "same_values")
 
 
