@@ -160,6 +160,26 @@ def rules_published_meanwhile_count() -> None:
         assert world.shown(member_id)["profile"] == {"Desk": "Four"}, f"published at call {at} ({calls[at - 1]})"
 
 
+def recomputed_meanwhile_follows() -> None:
+    """Compute a member anew at every AWS call of an event that brings nothing new to them, on rules that are new.
+
+    By these they have a value that the event takes away: they must not keep it.
+    """
+    rules = (*MAPPING_RULES, Rule("Desk", "4", ProfileTarget("Desk", "Four"), 9))
+    for at in itertools.count(1):
+        world = _world()
+        world.tell(world.event("desk", 5, attributes={"Desk": "4"}))
+        world.publish(2, rules)
+        event = world.event("no desk", 6, attributes={"Desk": None})
+        world.record(event)
+        member_id = (store.get_person(world.hub.hub_id, world.person_id()) or _nobody()).member_id or ""
+        with second_at(at, lambda world=world: publish_to_all(world, rules)) as calls:  # type: ignore[misc]
+            sync.apply_event(world.hub.hub_id, event.event_id)
+        if len(calls) < at:
+            return
+        assert world.shown(member_id)["profile"] == {}, f"computed anew at call {at} ({calls[at - 1]})"
+
+
 def accepting_is_whole() -> None:
     """Die after every AWS call of accepting an invitation; pressed again, there is one whole member."""
     for at in itertools.count(1):
@@ -378,7 +398,7 @@ MERGE_BUGS: dict[str, tuple[str, Plant]] = {
 # --- bugs of applying events -----------------------------------------------------------------------------------------
 _put_person, _write, _put_action = store.put_person, dynamo.write, dynamo.put_action
 _decide, _apply, _settle = deciding.decide, sync._apply_together, event_log.settle_event
-_with_slice = projection.with_slice
+_with_slice, _record_from_item = projection.with_slice, store.record_from_item
 
 
 def _hard_delete(hub_id: str, record: Any, cause: str, at: str) -> dynamo.Action:
@@ -486,6 +506,16 @@ STORE_BUGS: dict[str, Bug] = {
         "A member keeps what an old mapping table gave.",
         _patched(context, "current_versions", lambda _: _Same()),
         rules_published_meanwhile_count,
+    ),
+    "member_not_read_after_the_person": Bug(
+        "A member keeps what was computed from the person as they were before.",
+        _patched(sync, "_is_followed", lambda *_: True),
+        recomputed_meanwhile_follows,
+    ),
+    "write_of_the_member_under_way_ignored": Bug(
+        "Of two events the older one's value stays with the member.",
+        _patched(store, "record_from_item", lambda item: replace(_record_from_item(item), member_rev=0)),
+        races("member", "event_office", "event_back"),
     ),
     "far_future_accepted": Bug(
         "A wrong clock freezes a person.",

@@ -82,7 +82,6 @@ def _strike(modes: tuple[str, ...]) -> str:
     batch = Batch()
     expected, calls = batch.end(0, "")
     assert calls.count("PutItem") == 6
-    assert calls[-4:] == ["Query", *["UpdateItem"] * 3]
     runs = 0
     for at in range(1, len(calls) + 1):
         for mode in modes:
@@ -100,9 +99,9 @@ def test_rules_published_before_the_events_are_settled_reach_every_member_of_the
     """The versions are read after the last write: each event is applied once more, on the new rules."""
     batch = Batch()
     calls = batch.end(0, "")[1]
-    versions_read_again = len(calls) - 3
-    assert batch.published(versions_read_again) == [None, None]
-    assert batch.published(versions_read_again - 6) == [None, None]
+    last_before_settling = calls.index("UpdateItem")
+    assert batch.published(last_before_settling) == [None, None]
+    assert batch.published(last_before_settling - 6) == [None, None]
 
 
 @pytest.mark.long

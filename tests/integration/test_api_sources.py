@@ -216,8 +216,8 @@ def test_retired_secret_is_refused_at_once(aws: None) -> None:
     assert source.call("DELETE", f"/secrets/{old['secret_id']}").status == 404
 
 
-def test_rotation_can_end_the_old_secret_at_once(aws: None) -> None:
-    """A secret that was seen by others is refused from the answer on."""
+def test_rotation_can_end_the_old_secret_with_it(aws: None) -> None:
+    """A secret that was seen by others is refused by everybody who reads the source from the answer on."""
     source = Connected()
     given = other_secret()
     assert source.call("POST", "/rotate-secret", {"secret": given, "keep_old_hours": 0}).json["secret"] == given

@@ -207,7 +207,7 @@ class World:
 VOLATILE = {
     "rev",
     "person_rev",
-    "member_rev",
+    "m",
     "cause",
     "actor",
     "changed_at",

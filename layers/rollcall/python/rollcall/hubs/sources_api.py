@@ -306,7 +306,7 @@ def rotate_secret(hub_id: str, source_id: str, body: Rotation) -> Response[Sourc
     """Give a source a new secret, shown in this answer only.
 
     The old one stays valid for `keep_old_hours` (24), so that nothing is lost while the sender changes over; when it
-    was last used is on the source. With 0 it is refused at once.
+    was last used is on the source. With 0 it is refused within five seconds.
     """
     headers = router.current_event.headers
     secret = _given_or_new_secret(_existing(hub_id, source_id).provider, body.secret)

@@ -71,7 +71,7 @@ def record_from_item(item: dict[str, Any]) -> PersonRecord:
         person=person_from_item(item),
         rev=item["rev"],
         member_id=item.get("member_id"),
-        member_rev=item.get("member_rev", 0),
+        member_rev=item.get("m", 0),
         address_id=item.get("address_id"),
         deleted_at=item.get("deleted_at", ""),
         due_at=item.get("due_sk", ""),
@@ -104,7 +104,7 @@ def put_person(hub_id: str, record: PersonRecord, cause: str, at: str, actor: st
     optional = {
         "actor": actor,
         "member_id": record.member_id,
-        "member_rev": record.member_rev,
+        "m": record.member_rev,
         "address_id": record.address_id,
         "waits": _waiting_to_item(record.waits) if record.waits else None,
         "supersedes": list(record.supersedes),

@@ -579,9 +579,14 @@ def _commit(
     """Write what was decided; yields after each write."""
     if not decision.changes_something:
         return
+    at, reopen = now(), event_log.still_there(hub_id, decision.reopen)
+    rest = (decision.addresses, decision.invitation, guarded, decision.waited, decision.waits, reopen)
+    is_plain = decision.record is not None and not any(rest)
     actions: list[dynamo.Action] = []
-    if decision.record:
-        actions.append(store.put_person(hub_id, decision.record, cause, to_text(now())))
+    if record := decision.record:
+        if decision.member and not is_plain:
+            record = replace(record, member_rev=0)  # both are written at once
+        actions.append(store.put_person(hub_id, record, cause, to_text(at)))
     else:
         actions.append(store.check_person(hub_id, known.record))
     actions += [store.put_address(hub_id, address) for address in decision.addresses]
@@ -595,9 +600,7 @@ def _commit(
         actions.append(store.drop_waiting(hub_id, decision.waited))
     if decision.waits:
         actions.append(store.put_waiting(hub_id, decision.waits))
-    at, reopen = now(), event_log.still_there(hub_id, decision.reopen)
     actions += [event_log.reopen_action(hub_id, event_id, at) for event_id in reopen]
-    is_plain = decision.record is not None and len(actions) == 1 + (decision.member is not None)
     for step in [[action] for action in actions] if is_plain else [actions]:
         dynamo.write(step)
         yield
