@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rollcall.people import sync
+from rollcall.members import store as members
+from rollcall.people import event_log, sync
+from rollcall.people import store as people
 from rollcall.people.events import Kind
 from rollcall.people.model import EventState
 from rollcall.people.sync import apply_events
+from rollcall.runtime import dynamo
 from tests.support.aws import back_to, empty, snapshot
 from tests.support.faults import MODES, until_quiet
 from tests.support.functions import function
@@ -139,6 +142,31 @@ def test_failing_event_comes_again_alone_and_its_neighbours_are_settled(monkeypa
         EventState.APPLIED,
     ]
     assert (found[second].reason, found[second].tries) == ("trying_again", 1)
+
+
+@pytest.mark.parametrize(
+    ("table", "attribute"), [("EVENTS_TABLE", "event"), ("PEOPLE_TABLE", "a"), ("MEMBERS_TABLE", "slices")]
+)
+def test_item_that_cannot_be_read_fails_its_own_event_alone(table: str, attribute: str) -> None:
+    """Something broke the event, the person or the member of the second of three: the others are settled."""
+    world = _members()
+    hub_id = world.hub.hub_id
+    first, second, third = (world.record(event) for event in _three(world))
+    keys = {
+        "EVENTS_TABLE": event_log.key(hub_id, second),
+        "PEOPLE_TABLE": (people.person_pk(hub_id, world.person_id("E-2")), "-"),
+        "MEMBERS_TABLE": (members.pk(hub_id, world.key.member_id(world.address_id("e-2@example.com"), 1)), "-"),
+    }
+    values = {"broken": ["broken"]}
+    dynamo.write([dynamo.update_action(table, *keys[table], f"SET #{attribute} = :broken", values=values)])
+    found = apply_events(hub_id, [first, second, third])
+    assert [isinstance(found[one], Exception) for one in (first, second, third)] == [False, True, False]
+    settled = {one for one in (first, third) if (event_log.get_event(hub_id, one) or _none()).settled_at}
+    assert settled == {first, third}
+
+
+def _none() -> Any:
+    raise AssertionError
 
 
 def test_events_of_two_hubs_and_twice_the_same_are_each_applied_once() -> None:

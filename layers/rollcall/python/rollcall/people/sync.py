@@ -135,7 +135,9 @@ def apply_events(hub_id: str, event_ids: Iterable[str], look_until: float = math
         event, which stays new and comes again.
     """
     wanted = list(dict.fromkeys(event_ids))
-    tasks = _at_once(hub_id, wanted)
+    tasks: list[_Task] = []
+    with suppress(Exception):  # what cannot be read among others fails where it is read by itself
+        tasks = _at_once(hub_id, wanted)
     _apply_together(hub_id, tasks)
     found: Results = {task.logged.event_id: task.trouble or task.told for task in tasks if task.trouble or task.told}
     for event_id in wanted:
@@ -154,10 +156,7 @@ def apply_events(hub_id: str, event_ids: Iterable[str], look_until: float = math
 
 def _at_once(hub_id: str, event_ids: Sequence[str]) -> list[_Task]:
     """Return those of the events that were new a moment ago and say all that there is to say."""
-    try:
-        found = event_log.glance(hub_id, event_ids)
-    except (TransientError, UnstorableError):  # one of them cannot be an id: each is read by itself
-        return []
+    found = event_log.glance(hub_id, event_ids)
     logged = [found[event_id] for event_id in event_ids if event_id in found]
     return [
         _Task(one, one.event)
@@ -304,7 +303,7 @@ def _read_ahead(ctx: HubContext, tasks: Sequence[_Task]) -> _Ahead:
     hub_id, ahead = ctx.hub.hub_id, _Ahead()
     events = [task.event for task in tasks if not task.is_again]
     moved: list[str] = []
-    with suppress(TransientError):  # each is read by itself then
+    with suppress(Exception):  # what cannot be read among others fails where it is read by itself
         ahead.persons = store.get_persons(hub_id, [_person_id(ctx, event) for event in events], consistent=False)
         after = dict(ahead.persons)
         for event in events:
