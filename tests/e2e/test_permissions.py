@@ -80,6 +80,7 @@ def test_event_that_may_not_be_applied_stays_new_until_it_may(
     (event,) = wait_for("applying the event", lambda: _settled(api))
     assert event["state"] == "applied"
     assert [person["external_id"] for person in api.all("/people")] == [external_id]
+    assert api.get(f"/events?external_id={external_id}")["items"] == [event]
 
 
 def test_invitation_whose_time_is_over_is_expired_by_the_sweep_with_its_own_role(
