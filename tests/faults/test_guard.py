@@ -63,7 +63,9 @@ def _facts(world: World) -> dict[str, Any]:
     hub_id = world.hub.hub_id
     state = guard.get_guard(hub_id)
     plans = [one for one in store.list_plans(hub_id, limit=50)[0] if one.kind is PlanKind.HELD_REMOVALS]
-    members = {item["pk"]: (item["shown"]["status"], sorted(item["holds"])) for item in everything("MEMBERS_TABLE")}
+    members = {
+        item["pk"]: (item["shown"]["status"], sorted(item.get("holds", {}))) for item in everything("MEMBERS_TABLE")
+    }
     return {
         "members": members,
         "removals": (state.removals, dict(state.used)),

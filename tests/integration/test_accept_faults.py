@@ -16,6 +16,7 @@ from rollcall.invitations import store as invitations
 from rollcall.invitations.accept import PageState, accept
 from rollcall.invitations.model import Invitation, InvitationStatus
 from rollcall.mapping import store as mapping
+from rollcall.members.model import member_id_of
 from rollcall.people import store as people
 from rollcall.people.events import Kind
 from rollcall.runtime import dynamo
@@ -89,6 +90,6 @@ def test_fault_at_any_call_ends_in_one_whole_member(mode: str) -> None:
         shown = found[0]["shown"]
         assert (shown["roles"], shown["segments"]) == (["mentee"], {"location": ["london"]})
         assert invitation.status is InvitationStatus.ACCEPTED
-        assert {invitation.member_id, person.member_id} == {found[0]["member_id"]}
-        assert people.get_address(hub_id, address_id).member_id == found[0]["member_id"]
+        assert {invitation.member_id, person.member_id} == {member_id_of(found[0])}
+        assert people.get_address(hub_id, address_id).member_id == member_id_of(found[0])
         assert accept(token).state is PageState.ALREADY

@@ -17,6 +17,7 @@ from rollcall.invitations import store as invitations
 from rollcall.invitations.accept import PageState, accept, decline, look
 from rollcall.invitations.model import Invitation, InvitationStatus
 from rollcall.mapping.table import OptionTarget, RoleTarget, Rule
+from rollcall.members.model import member_id_of
 from rollcall.people import store as people
 from rollcall.people.events import Kind
 from rollcall.people.model import Address
@@ -95,7 +96,7 @@ def test_accepting_makes_a_member_of_row_and_mapping_table() -> None:
     assert member["shown"]["segments"] == {"location": ["london"], "languages": ["fr"]}
     assert (member["shown"]["email"], member["shown"]["status"]) == (MAIL, "active")
     assert member["cause"] == f"accept:{world.address_id(MAIL)}"
-    hub_id, member_id = world.hub.hub_id, member["member_id"]
+    hub_id, member_id = world.hub.hub_id, member_id_of(member)
     invitation = invitations.get_invitation(hub_id, world.address_id(MAIL))
     person = people.get_person(hub_id, world.person_id())
     assert invitation is not None
@@ -246,7 +247,7 @@ def test_address_with_a_member_marks_only_the_invitation() -> None:
     invitation = invitations.get_invitation(world.hub.hub_id, world.address_id(MAIL))
     assert invitation is not None
     assert invitation.member_id == member_id
-    assert [member["member_id"] for member in _members()] == [member_id]
+    assert [member_id_of(member) for member in _members()] == [member_id]
 
 
 def test_table_published_during_acceptance_reaches_the_member() -> None:

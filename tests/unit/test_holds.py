@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from rollcall.hubs.model import Hub
-from rollcall.members.model import Hold, Member, Slice, Status, member_from_item, member_to_item
+from rollcall.members.model import Hold, Member, Slice, Status, member_from_item, stored
 from rollcall.members.projection import changed_its_mind, view
+from rollcall.members.store import pk
 from rollcall.people.events import Stamp
 
 HUB = Hub("01JA0000000000000000000HUB", "Harbour", "0" * 32)
@@ -70,5 +71,5 @@ def test_newer_activation_is_a_change_of_mind(said: dict[str, Stamp], expected: 
 def test_stored_hold_comes_back_the_same() -> None:
     """A member with a hold and a deletion is read as it was written."""
     member = _member(5, deleted=_at(5))
-    stored = member_to_item(member) | {"rev": 0}
-    assert member_from_item(stored) == member
+    item = stored(member) | {"pk": pk("H", member.member_id), "rev": 0}
+    assert member_from_item(item) == member

@@ -174,24 +174,48 @@ def member_to_item(member: Member) -> Item:
     }
 
 
+def stored(member: Member) -> Item:
+    """Return the member as they are stored: without what is empty, and without their id, which is in the key.
+
+    Most members have less than 1 KB then, so that a write of them costs one unit.
+    """
+    item = member_to_item(member)
+    del item["member_id"]
+    item["manual"] = _filled(item["manual"])
+    item["slices"] = {source_id: _filled(part) for source_id, part in item["slices"].items()}
+    return {name: value for name, value in item.items() if value or name in _ALWAYS}
+
+
+_ALWAYS = ("slices", "cause", "actor", "changed_at")
+
+
+def _filled(part: Item) -> Item:
+    return {name: value for name, value in part.items() if value or value == 0}
+
+
 def member_from_item(item: Item) -> Member:
-    """Read a member from its item."""
-    manual = item["manual"]
+    """Read a member from their stored item."""
+    manual = item.get("manual", {})
     return Member(
-        member_id=item["member_id"],
-        address_id=item["address_id"],
+        member_id=member_id_of(item),
+        address_id=item.get("address_id", ""),
         slices={source_id: _slice_from_item(source_id, part) for source_id, part in item["slices"].items()},
-        manual=Manual(**{**manual, "roles": tuple(manual["roles"]), "segments": _tuples(manual["segments"])}),
-        kept_roles=tuple(item["kept_roles"]),
-        reactivated=_read_stamp(item["reactivated"]),
-        suspended=item["suspended"],
-        created_at=item["created_at"],
+        manual=Manual(**manual | {"roles": tuple(manual.get("roles", ())), "segments": _tuples(manual)}),
+        kept_roles=tuple(item.get("kept_roles", ())),
+        reactivated=_read_stamp(item.get("reactivated")),
+        suspended=item.get("suspended"),
+        created_at=item.get("created_at", ""),
         holds={source_id: _hold_from_item(hold) for source_id, hold in item.get("holds", {}).items()},
-        recent_changes=tuple(item["recent_changes"]),
+        recent_changes=tuple(item.get("recent_changes", ())),
         shown=item.get("shown"),
         rev=item["rev"],
         change=Change(item["cause"], item["actor"], item["changed_at"]),
     )
+
+
+def member_id_of(item: Item) -> str:
+    """Return whose item it is, or whose entry in a list."""
+    return str(item["pk"]).rpartition("#")[2]
 
 
 def _slice_to_item(part: Slice) -> Item:
@@ -209,14 +233,14 @@ def _slice_to_item(part: Slice) -> Item:
 
 def _slice_from_item(source_id: str, item: Item) -> Slice:
     return Slice(
-        **{
-            **item,
+        **item
+        | {
             "source_id": source_id,
-            "roles": tuple(item["roles"]),
-            "segments": _tuples(item["segments"]),
-            "activated": _read_stamp(item["activated"]),
-            "deactivated": _read_stamp(item["deactivated"]),
-            "deleted": _read_stamp(item["deleted"]),
+            "roles": tuple(item.get("roles", ())),
+            "segments": _tuples(item),
+            "activated": _read_stamp(item.get("activated")),
+            "deactivated": _read_stamp(item.get("deactivated")),
+            "deleted": _read_stamp(item.get("deleted")),
             "on_leave": _read_stamp(item.get("on_leave")),
         }
     )
@@ -242,5 +266,5 @@ def _lists(values: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
     return {name: list(inner) for name, inner in values.items()}
 
 
-def _tuples(values: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
-    return {name: tuple(inner) for name, inner in values.items()}
+def _tuples(part: Item) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(inner) for name, inner in part.get("segments", {}).items()}

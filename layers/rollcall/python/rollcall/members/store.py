@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from rollcall.members.model import Member, Status, member_from_item, member_to_item
+from rollcall.members.model import Member, Status, member_from_item, member_id_of, stored
 from rollcall.members.projection import shown_item
 from rollcall.people.store import sort_name
 from rollcall.runtime import dynamo, lists
@@ -42,7 +42,7 @@ def get_member(hub_id: str, member_id: str) -> Member | None:
 def get_members(hub_id: str, member_ids: Iterable[str], *, consistent: bool = True) -> dict[str, Member]:
     """Return the members that exist, by id."""
     found = dynamo.get_many(TABLE, [(pk(hub_id, member_id), "-") for member_id in member_ids], consistent=consistent)
-    return {item["member_id"]: member_from_item(item) for item in found.values()}
+    return {member_id_of(item): member_from_item(item) for item in found.values()}
 
 
 def put_member(hub_id: str, member: Member, shown: View) -> dynamo.Action:
@@ -60,7 +60,7 @@ def put_member(hub_id: str, member: Member, shown: View) -> dynamo.Action:
         "pk": pk(hub_id, member.member_id),
         "sk": "-",
         "rev": member.rev + 1,
-        **member_to_item(member),
+        **stored(member),
         "shown": shown_item(shown),
         # In the index, for the guard's count; in order, so that it is not written for another order.
         "sources": sorted(member.slices),
@@ -97,16 +97,12 @@ def _entries(hub_id: str, after: str) -> Iterator[dict[str, Any]]:
 
 def ids_of_shard(hub_id: str, shard: int) -> Iterator[str]:
     """Yield the ids of the members of one shard that are not deleted; nothing is read of them themselves."""
-    return map(_id_of, dynamo.query_all(TABLE, f"{hub_id}#{shard}", index="by_name"))
+    return map(member_id_of, dynamo.query_all(TABLE, f"{hub_id}#{shard}", index="by_name"))
 
 
 def places_after(hub_id: str, after: str = "") -> Iterator[tuple[str, str]]:
     """Yield place in the list and id of all members, by name, or of those behind a place (``lists.every``)."""
-    return ((item["by_name_sk"], _id_of(item)) for item in lists.every(TABLE, hub_id, "by_name", after=after))
-
-
-def _id_of(entry: dict[str, Any]) -> str:
-    return str(entry["pk"]).rpartition("#")[2]
+    return ((item["by_name_sk"], member_id_of(item)) for item in lists.every(TABLE, hub_id, "by_name", after=after))
 
 
 def members_by_name(hub_id: str) -> Iterator[Member]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rollcall.activity import store as activity
 from rollcall.members import store as members
-from rollcall.members.model import Change
+from rollcall.members.model import Change, member_id_of
 from rollcall.members.projection import single_valued, view
 from rollcall.members.recompute import recompute_member
 from rollcall.people import event_log
@@ -134,23 +134,25 @@ def _without(record: PersonRecord, namer: Namer) -> PersonRecord | None:
 
 def _member(ctx: HubContext, erasure: Erasure, namer: Namer, item: Item) -> None:
     """Take mentions out of a member: what was set by hand goes; what the directory gives is computed anew."""
-    if not namer.mentioned([item["shown"]["profile"], item["manual"]["profile"], _profiles(item)]):
+    by_hand = item.get("manual", {}).get("profile", {})
+    if not namer.mentioned([item["shown"]["profile"], by_hand, _profiles(item)]):
         return
     hub_id, change = ctx.hub.hub_id, Change(_cause(erasure), erasure.requested_by, to_text(now()))
     _clean_persons(ctx, erasure, namer, [part["person_id"] for part in item["slices"].values()])
+    member_id = member_id_of(item)
     for _ in tries():
-        member = members.get_members(hub_id, [item["member_id"]]).get(item["member_id"])
+        member = members.get_member(hub_id, member_id)
         clean = _by_hand(member, namer) if member else None
         if clean is None:
             break
         shown = view(clean, ctx.hub, single_valued(ctx.catalogue))
         if _write(erasure, members.put_member(hub_id, replace(clean, change=change), shown)):
             break
-    recompute_member(ctx, item["member_id"], change)
+    recompute_member(ctx, member_id, change)
 
 
 def _profiles(item: Item) -> list[Mapping[str, str]]:
-    return [part["profile"] for part in item["slices"].values()]
+    return [part.get("profile", {}) for part in item["slices"].values()]
 
 
 def _by_hand(member: Member, namer: Namer) -> Member | None:
