@@ -73,7 +73,7 @@ class Hub:
         world = World()
         self.count = count
         self.hub_id = world.hub.hub_id
-        self.key = derive("secret", world.hub.salt)
+        self.key = world.key = derive("secret", world.hub.salt)  # its own, since no stack is there to ask
         self.ctx = HubContext(world.hub, Catalogue(tuple(ROLES), tuple(SEGMENTS)), 1, MappingTable(1, RULES), self.key)
         self._hub = self.hub_id.encode()
         self._items = [_item(world, cells) for cells in islice(csv.reader(invite_lines(MADE)), 1, None)]

@@ -87,7 +87,7 @@ def test_rendering_an_export_against_the_bare_csv_writer() -> None:
     """Persons who were read already, looked at, projected and written as lines, beside writing the same cells."""
     count = size(full=100_000, short=2_000)
     hub = World()
-    key = derive("secret", hub.hub.salt)
+    key = hub.key = derive("secret", hub.hub.salt)  # its own, since no stack is there to ask
     ctx = HubContext(hub.hub, CATALOGUE, 1, MappingTable(1, RULES), key)
     export = Export(new_id(), hub.hub.hub_id, Kind.INVITES, "admin", "", permissions=frozenset(Permission))
     records = [_record(hub, key, cells) for cells in islice(csv.reader(invite_lines(count)), 1, None)]
