@@ -37,6 +37,13 @@ CALL_MS = 5
 RECEIVE_MS = 7.6 / SHARE + 4 * CALL_MS
 SYNC_MS = 21 / SHARE + 8 * CALL_MS
 ACTIVITY_MS = 10
+# Of each further event in a delivery, which are written side by side; and of one event of ten that are applied
+# together: its share of what is read, and three writes.
+FURTHER_MS = 1.5 / SHARE
+TOGETHER_MS = 8 / SHARE + 3.6 * CALL_MS
+# The daily look through each log: its queries, and each event, eventually consistent.
+LOOKS = 2 * 16 * 0.5
+LOOKED_AT = 0.5
 # Our lines about one event: received, and what became of it, with 26 bytes that are charged for each; and one of the
 # API. Lambda writes none of its own about what went well. Traces of one in twenty.
 LOG_BYTES = 1_000
@@ -87,7 +94,7 @@ def event_parts(name: str) -> dict[str, float]:
     return {
         "HTTP API": PRICES["http_api_request"],
         "writes": sum(counted["writes"].values()) * PRICES["dynamodb_write_unit"],
-        "reads": counted["reads"] * PRICES["dynamodb_read_unit"],
+        "reads": (counted["reads"] + (LOOKED_AT if is_applied else 0)) * PRICES["dynamodb_read_unit"],
         "SQS": (3 if is_applied else 0) * PRICES["sqs_request"],
         "Lambda": (2 if is_applied else 1) * PRICES["lambda_request"]
         + milliseconds / 1000 * 0.5 * PRICES["lambda_gb_second"],
@@ -104,6 +111,60 @@ def events_table() -> Iterable[str]:
         units = [sum(counted["writes"].values()), f"{counted['reads']:g}"]
         figures = [f"{dollars[part] * MILLION:.2f}" for part in parts]
         yield _row(name, *units, *figures, f"**{sum(dollars.values()) * MILLION:.2f}**")
+
+
+# Not the event's: its lines in the activity, and the count of a delivery.
+BESIDE = ("Activity", "Activity.by_hub", "Hubs")
+
+
+def move_parts(counted: Mapping[str, Any], sync_ms: float) -> dict[str, float]:
+    """Return the dollars of one member who moves, by part: the event's own, the activity, logs and traces.
+
+    Parameters
+    ----------
+    counted
+        What was counted of some ``people``, ``deliveries`` and ``batches``.
+    sync_ms
+        What applying one of them takes.
+    """
+    people, deliveries, batches = (counted.get(name, 1) for name in ("people", "deliveries", "batches"))
+    receive_ms = (deliveries * RECEIVE_MS + (people - deliveries) * FURTHER_MS) / people
+    beside = sum(count for name, count in counted["writes"].items() if name in BESIDE)
+    own = sum(counted["writes"].values()) - beside
+    gb_second = 0.5 / 1000 * PRICES["lambda_gb_second"]
+    return {
+        "HTTP API": deliveries / people * PRICES["http_api_request"],
+        "writes": own / people * PRICES["dynamodb_write_unit"],
+        "reads": counted["reads"] / people * PRICES["dynamodb_read_unit"],
+        "SQS": (counted["calls"]["SendMessageBatch"] + 2 * batches) / people * PRICES["sqs_request"],
+        "Lambda": (deliveries + batches) / people * PRICES["lambda_request"] + (receive_ms + sync_ms) * gb_second,
+        "activity, counts, daily look": beside / people * PRICES["dynamodb_write_unit"]
+        + LOOKED_AT * PRICES["dynamodb_read_unit"]
+        + ACTIVITY_MS * gb_second,
+        "logs, traces": LOG_BYTES / GB * PRICES["cloudwatch_logs_gb"]
+        + deliveries / people * TRACED * PRICES["xray_trace"],
+    }
+
+
+def moves_table() -> Iterable[str]:
+    """Yield the cost of a million members who move, alone or many at a time."""
+    cases = {
+        "each alone": (COUNTS["events"]["a member moves"], SYNC_MS),
+        "delivered one by one, ten applied together": (COUNTS["moves"]["ten at a time"], TOGETHER_MS),
+        "delivered in lists of ten": (COUNTS["moves"]["in lists of ten"], TOGETHER_MS),
+    }
+    parts = list(move_parts(*cases["each alone"]))
+    own, rest = parts[:5], parts[5:]
+    units = ("write units", "read units")
+    yield from _header("$ for a million who move", *units, *own, "the event in all", *rest, "all the way")
+    for name, (counted, sync_ms) in cases.items():
+        dollars, people = move_parts(counted, sync_ms), counted.get("people", 1)
+        written = sum(count for table, count in counted["writes"].items() if table not in BESIDE) / people
+        figures = [f"{dollars[part] * MILLION:.2f}" for part in own]
+        others = [f"{dollars[part] * MILLION:.2f}" for part in rest]
+        events = f"**{sum(dollars[part] for part in own) * MILLION:.2f}**"
+        whole = f"{sum(dollars.values()) * MILLION:.2f}"
+        yield _row(name, f"{written:g}", f"{counted['reads'] / people:g}", *figures, events, *others, whole)
 
 
 def step_parts(step: str) -> dict[str, float]:
@@ -156,13 +217,14 @@ def month_parts(size: Size) -> dict[str, float]:
     held = 2 * stored["People"] + stored["Members"]
     held += KEPT_MONTHS * (sum(MONTHLY.values()) * stored["Events"] + stored["Activity"])
     alarms = TEMPLATE.count("Type: AWS::CloudWatch::Alarm")
+    looks = 30 * size.hubs * LOOKS * PRICES["dynamodb_read_unit"]
     swept = COUNTS["sweep"]["reads"] * PRICES["dynamodb_read_unit"] + 2 * PRICES["lambda_gb_second"] * 0.5
     return {
         "events": people * events,
         "invitations": people * rows * MAILS,
         "storage, backups": people * held / GB * (PRICES["dynamodb_storage_gb"] + PRICES["dynamodb_backup_gb"]),
         "secrets": (size.hubs + 1) * PRICES["secret"],
-        "sweep": swept * MONTH_SECONDS / 60,
+        "sweep": swept * MONTH_SECONDS / 60 + looks,
         "key, alarms": PRICES["kms_key"] + alarms * PRICES["alarm"],
     }
 
@@ -229,6 +291,7 @@ def _row(*cells: object) -> str:
 
 BLOCKS: dict[str, Callable[[], Iterable[str]]] = {
     "events": events_table,
+    "moves": moves_table,
     "file": file_table,
     "month": month_table,
     "limits": limits_table,

@@ -25,8 +25,9 @@ from rollcall.people import store as people
 from rollcall.people.events import Kind
 from rollcall.people.merge import lift
 from rollcall.people.model import Address, Holder, PersonRecord
-from rollcall.people.sync import apply_event
+from rollcall.people.sync import apply_events
 from rollcall.runtime import clients
+from rollcall.runtime.ids import digest
 from rollcall.runtime.settings import env
 from rollcall.runtime.times import to_text
 from rollcall.sources.receive import receive
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 COUNTS = Path(__file__).with_name("counts.json")
 ROWS = 200  # one part of a plan
+TOGETHER = 10  # a batch of the queue
 PERSON = {
     "external_id": "E-1",
     "email": "maya@example.com",
@@ -59,10 +61,12 @@ def main() -> None:
     with stack():
         events = count_events()
     with stack():
+        moves = count_moves()
+    with stack():
         file = count_file(ROWS)
     with stack():
         idle = _told(_count_sweep())
-    found = {"events": events, "file": {"rows": ROWS, "steps": file}, "sweep": idle}
+    found = {"events": events, "moves": moves, "file": {"rows": ROWS, "steps": file}, "sweep": idle}
     COUNTS.write_text(json.dumps(found, indent=1) + "\n")
 
 
@@ -84,17 +88,46 @@ def count_events() -> dict[str, Any]:
     found["nothing new"] = told("person.updated", MOVED)
     found["the same delivery again"] = told("person.updated", MOVED, "moves")
     found["a member leaves"] = told("person.deactivated", {"external_id": "E-1"})
-    return {name: _told(units) for name, units in found.items()} | {"bytes": _stored()}
+    alone = {name: _told(units) for name, units in found.items()}
+    return alone | {"bytes": _stored()}
+
+
+def count_moves() -> dict[str, Any]:
+    """Return what members who move cost when ten of them are applied together: delivered one by one, or in a list."""
+    world = World().build()
+    people = [PERSON | {"external_id": f"E-{n}", "email": f"person-{n}@example.com"} for n in range(TOGETHER)]
+    _receive(world, [{"type": "person.added", "data": person} for person in people])
+    _apply(world)
+    for person in people:
+        world.enrol(str(person["external_id"]), roles=("mentee",))
+    found = {}
+    for name, office, at_once in (("ten at a time", "Toronto", 1), ("in lists of ten", "Oslo", TOGETHER)):
+        moved = [person | {"attributes": PERSON["attributes"] | {"Office": office}} for person in people]  # type: ignore[operator]
+        events = [{"type": "person.updated", "data": person} for person in moved]
+        with counted() as units:
+            for start in range(0, TOGETHER, at_once):
+                _receive(world, events[start : start + at_once])
+            _apply(world)
+        found[name] = _told(units) | {"people": TOGETHER, "deliveries": TOGETHER // at_once, "batches": 1}
+    return found
 
 
 def _deliver(world: World, kind: str, data: Any, name: str) -> None:
-    """Take a delivery the whole way."""
-    body = json.dumps({"type": kind, "data": data}).encode()
-    at = datetime.now(UTC)
-    receive(world.hub.hub_id, world.source_id, body.decode(), sign_standard(body, at, name=name), at, is_base64=False)
+    """Take a delivery of one event the whole way."""
+    _receive(world, {"type": kind, "data": data}, name)
+    _apply(world)
+
+
+def _receive(world: World, said: Any, name: str = "") -> None:
+    body, at = json.dumps(said).encode(), datetime.now(UTC)
+    headers = sign_standard(body, at, name=name or digest(body.decode()))
+    receive(world.hub.hub_id, world.source_id, body.decode(), headers, at, is_base64=False)
+
+
+def _apply(world: World) -> None:
+    """Apply together what waits, as a batch of the queue, and write it into the activity."""
     with _streams():
-        for pointer in _pointers("DIRECTORY_EVENTS_QUEUE_URL"):
-            apply_event(pointer["hub_id"], pointer["event_id"])
+        apply_events(world.hub.hub_id, [pointer["event_id"] for pointer in _pointers("DIRECTORY_EVENTS_QUEUE_URL")])
 
 
 def count_file(rows: int) -> dict[str, Any]:
