@@ -104,7 +104,7 @@ def batches_on_old_reads_end_as_one_by_one(seed: int) -> int:
 
 def test_batches_on_old_reads_end_as_events_one_by_one_on_fresh_ones(figure: Callable[[str], None]) -> None:
     """Two members, of whom four histories are told; every read that is not consistent may be three writes old."""
-    seeds = range(2)
+    seeds = range(1)
     answers = sum(map(batches_on_old_reads_end_as_one_by_one, seeds))
     assert answers >= 4 * len(seeds)
     figure(f"stale reads: {len(seeds)} stories of two members, {answers} old answers, the same end")
@@ -114,7 +114,7 @@ def test_batches_on_old_reads_end_as_events_one_by_one_on_fresh_ones(figure: Cal
 @pytest.mark.timeout(1800)
 def test_many_stories_on_old_reads_end_as_on_fresh_ones(figure: Callable[[str], None]) -> None:
     """The same with many more."""
-    seeds = range(100, 400)
+    seeds = range(100, 160)
     answers = sum(map(batches_on_old_reads_end_as_one_by_one, seeds))
     figure(f"stale reads: {len(seeds)} stories of two members, {answers} old answers, the same end")
 
@@ -150,11 +150,7 @@ def _behind(table: str) -> int:
 
 
 PAIRS_WITH_EVENTS = [pair for pair in PAIRS if pair[0] == "member" and any(name.startswith("event") for name in pair)]
-SAMPLE = [
-    ("member", "event_office", "event_back"),
-    ("member", "event_office", "event_title"),
-    ("member", "event_office", "erase"),
-]
+SAMPLE = [("member", "event_office", "event_title")]
 
 
 def _around_the_writes(calls: int) -> list[int]:

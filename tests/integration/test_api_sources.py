@@ -381,9 +381,9 @@ def test_forgeries_cost_what_they_cost_before(aws: None) -> None:
 def test_no_more_sources_are_kept_than_fit(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many hubs one worker serves."""
     monkeypatch.setattr(hubs, "MOST_SOURCES", 2)
-    for _ in range(5):
+    for _ in range(3):
         Connected().send()
-        assert len(hubs._sources) <= 2
+        assert 1 <= len(hubs._sources) <= 2
 
 
 # --- health ---------------------------------------------------------------------------------------------------------

@@ -231,8 +231,7 @@ def test_no_candidate_is_left_out_of_the_person_record(rehire: World) -> None:
     assert (again.waits, again.supersedes) == (record.waits, record.supersedes)
 
 
-@pytest.mark.parametrize("office", ["Toronto", "London"])
-def test_former_owner_does_not_show_the_address_again_though_their_events_are_gone(aws: None, office: str) -> None:
+def test_former_owner_does_not_show_the_address_again_though_their_events_are_gone(aws: None) -> None:
     """What gave them the address was too old to be kept, so it cannot be applied again; their next event parts them."""
     world = World().build()
     world.tell(world.event("first", 1, Kind.ADDED, "E-1", fields=dict(DESK), attributes={"Office": "London"}))
@@ -240,9 +239,9 @@ def test_former_owner_does_not_show_the_address_again_though_their_events_are_go
     world.tell(world.event("second", 9, Kind.ADDED, "E-2", fields=dict(DESK)))
     dynamo.write([event_log.forget_action(*event_log.key(world.hub.hub_id, world.event_id("first", "E-1")), now())])
     assert _resolve(world, "give_address").status == 200
-    world.tell(world.event("moved", 12, Kind.UPDATED, "E-1", attributes={"Office": office}))
+    world.tell(world.event("moved", 12, Kind.UPDATED, "E-1", attributes={"Office": "Toronto"}))
     assert world.shown(member_id)["email"] == ""
-    assert world.shown(member_id)["segments"] == {"location": [office.lower()]}
+    assert world.shown(member_id)["segments"] == {"location": ["toronto"]}
     assert (_person(world, "E-1").address_id, _address(world).holders[SOURCE].person_id) == (
         None,
         world.person_id("E-2"),

@@ -159,7 +159,7 @@ def test_where_an_address_stands_all_that_can_be_read_decides_the_same(figure: C
     """Two people of one source want the same two addresses and become members in between; it is counted how often."""
     counted: Counter[str] = Counter()
 
-    @settings(max_examples=examples(200), deadline=None)
+    @settings(max_examples=examples(120), deadline=None)
     @given(histories(), histories(), CHANCES)
     def look(one: list[DirectoryEvent], two: list[DirectoryEvent], chance: random.Random) -> None:
         told = {person: list(events) for person, events in zip(PEOPLE, (one, two), strict=True)}
@@ -175,8 +175,8 @@ def test_where_an_address_stands_all_that_can_be_read_decides_the_same(figure: C
 
     look()
     figure(f"standing addresses: {counted['stood']} of {counted['told']} events of two people, decided alike")
-    assert counted["stood"] >= counted["told"] // 10
-    assert counted["moved the member"] >= counted["stood"] // 10
+    assert counted["stood"] >= counted["told"] // 50
+    assert counted["moved the member"] >= counted["stood"] // 50
 
 
 def _apply(tables: Tables, event: DirectoryEvent, events: dict[str, DirectoryEvent], counted: Counter[str]) -> None:

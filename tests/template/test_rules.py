@@ -266,7 +266,7 @@ def test_whoever_reads_a_list_without_whole_items_may_read_the_items_many_at_a_t
         (table, index["IndexName"])
         for table, properties in of_type(translated, "AWS::DynamoDB::Table").items()
         for index in properties.get("GlobalSecondaryIndexes", [])
-        if index["Projection"]["ProjectionType"] != "ALL" and index["IndexName"] in {"by_name", "by_hub", "by_person"}
+        if index["Projection"]["ProjectionType"] != "ALL" and index["IndexName"] in {"by_name", "by_hub"}
     }
     assert {("PeopleTable", "by_name"), ("MembersTable", "by_name"), ("EventsTable", "by_hub")} <= lean
     readers = 0
