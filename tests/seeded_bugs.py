@@ -21,7 +21,7 @@ from rollcall.invitations import store as invitations
 from rollcall.invitations.model import InvitationStatus
 from rollcall.mapping.table import ProfileTarget, Rule
 from rollcall.members import projection
-from rollcall.members.model import Manual
+from rollcall.members.model import Manual, member_id_of
 from rollcall.people import decide as deciding
 from rollcall.people import event_log, store, sync
 from rollcall.people import merge as merging
@@ -190,7 +190,7 @@ def accepting_is_whole() -> None:
             return
         (member,) = everything("MEMBERS_TABLE") or [_nobody()]
         record = store.get_person(world.hub.hub_id, world.person_id()) or _nobody()
-        assert record.member_id == member["member_id"], f"died after call {at} ({injector.calls[at - 1]})"
+        assert record.member_id == member_id_of(member), f"died after call {at} ({injector.calls[at - 1]})"
 
 
 def _nobody() -> Any:
