@@ -419,10 +419,10 @@ def _split(actions: Any) -> None:
             _write([action])
 
 
-def _marked_first(hub_id: str, tasks: Any) -> None:
+def _marked_first(hub_id: str, tasks: Any, end: float) -> None:
     for task in tasks:
         _settle(hub_id, task.logged.event_id, Outcome(EventState.APPLIED, "", ""), now(), task.logged.round)
-    _apply(hub_id, tasks)
+    _apply(hub_id, tasks, end)
 
 
 def _any_round(hub_id: str, event_id: str, outcome: Outcome, at: Any, seen_round: int = 0, **named: Any) -> bool:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from rollcall.members import store as members
 from rollcall.people import event_log, sync
@@ -14,6 +15,7 @@ from rollcall.people.events import Kind
 from rollcall.people.model import EventState
 from rollcall.people.sync import apply_events
 from rollcall.runtime import dynamo
+from rollcall.runtime.errors import TransientError
 from tests.support.aws import back_to, empty, snapshot
 from tests.support.faults import MODES, until_quiet
 from tests.support.functions import function
@@ -41,11 +43,11 @@ def _members(*names: str) -> World:
 
 
 def _three(world: World) -> list[DirectoryEvent]:
-    """Return two events of one member, and one of another between them."""
+    """Return two events of one member that say the same thing otherwise, and one of another between them."""
     return [
         world.event("office-1", 5, person="E-1", attributes={"Office": "Toronto"}),
         world.event("office-2", 5, person="E-2", attributes={"Office": "Toronto"}),
-        world.event("title-1", 6, person="E-1", attributes={"Job title": "Lead"}),
+        world.event("later-1", 6, person="E-1", attributes={"Office": "London", "Job title": "Lead"}),
     ]
 
 
@@ -69,8 +71,10 @@ class Batch:
         """Apply the three with one fault; return the final state and the calls that were made."""
         back_to(self._kept)
         injector = until_quiet(lambda: _apply(self.world, self.ids), at=at, mode=mode)
-        settled = {event.event_id: event.state for event in logged()}
-        assert {settled[one] for one in self.ids} == {EventState.APPLIED}, f"{mode} at call {at}"
+        settled = {event.event_id: event for event in logged()}
+        assert {settled[one].state for one in self.ids} == {EventState.APPLIED}, f"{mode} at call {at}"
+        # Not "older": each did something.
+        assert {settled[one].reason for one in self.ids} <= {"person_changed", "already_applied"}, f"{mode} at {at}"
         return self.world.state(), injector.calls
 
     def published(self, at: int) -> list[Any]:
@@ -142,6 +146,75 @@ def test_failing_event_comes_again_alone_and_its_neighbours_are_settled(monkeypa
         EventState.APPLIED,
     ]
     assert (found[second].reason, found[second].tries) == ("trying_again", 1)
+
+
+class _Killed(BaseException):
+    """The worker ends here."""
+
+
+def test_event_on_which_the_worker_dies_keeps_the_others_waiting_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes again is applied by itself, so the others are settled then, whoever dies behind them."""
+    world = _members("E-1", "E-2", "E-3")
+    ids = [world.record(world.event("office", 5, person=f"E-{n}", attributes={"Office": "Oslo"})) for n in (1, 2, 3)]
+    write = sync._write
+
+    def deadly(ctx: Any, task: Any, ahead: Any) -> None:
+        if task.logged.event_id == ids[-1]:
+            raise _Killed
+        write(ctx, task, ahead)
+
+    monkeypatch.setattr(sync, "_write", deadly)
+    for attempt, expected in (("1", EventState.NEW), ("2", EventState.APPLIED)):
+        records = [_record(world, one, one) for one in ids]
+        for record in records:
+            record["attributes"]["ApproximateReceiveCount"] = attempt
+        with pytest.raises(_Killed):
+            function("sync_member")({"Records": records}, None)
+        found = {event.event_id: event.state for event in logged()}
+        assert [found[one] for one in ids] == [expected, expected, EventState.NEW]
+
+
+def test_event_that_is_not_begun_in_time_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first takes all the time: it is settled, the others are left for the next time and lose nothing."""
+    world = _members("E-1", "E-2", "E-3")
+    ids = [world.record(world.event("office", 5, person=f"E-{n}", attributes={"Office": "Oslo"})) for n in (1, 2, 3)]
+    clock, write = [0.0], sync._write
+
+    def slow(ctx: Any, task: Any, ahead: Any) -> None:
+        write(ctx, task, ahead)
+        clock[0] += sync.LONGEST + 1
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sync, "_write", slow)
+        patch.setattr(sync, "_clock", lambda: clock[0])
+        found = apply_events(world.hub.hub_id, ids)
+    assert [isinstance(found[one], TransientError) for one in ids] == [False, True, True]
+    assert {event.event_id: event.state for event in logged()}[ids[0]] is EventState.APPLIED
+    _apply(world, ids)
+    assert {event.state for event in logged()} == {EventState.APPLIED}
+
+
+def test_trouble_that_cannot_be_noted_is_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One fails, and that cannot be written down either: the other is told all the same."""
+    world = _members()
+    good, bad = (world.record(event) for event in _three(world)[:2])
+    write = sync._write
+
+    def failing(ctx: Any, task: Any, ahead: Any) -> None:
+        if task.logged.event_id == bad:
+            raise KeyError
+        write(ctx, task, ahead)
+
+    def denied(*_: object) -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": ""}}, "UpdateItem")
+
+    monkeypatch.setattr(sync, "_write", failing)
+    monkeypatch.setattr(event_log, "note_trouble", denied)
+    records = [_record(world, good, "a"), _record(world, bad, "b")]
+    odd: Any = 5
+    records.append(_record(world, odd, "c"))
+    answer = function("sync_member")({"Records": records}, None)
+    assert [one["itemIdentifier"] for one in answer["batchItemFailures"]] == ["b", "c"]
 
 
 def test_item_that_cannot_be_read_fails_its_own_event_alone() -> None:

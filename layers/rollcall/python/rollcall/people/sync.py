@@ -20,6 +20,7 @@ import math
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from time import monotonic as _clock
 from typing import TYPE_CHECKING
 
 from rollcall.guard.admit import Admitted, admit
@@ -28,7 +29,7 @@ from rollcall.invitations import store as invitations
 from rollcall.invitations.model import invitation_from_item
 from rollcall.members import store as members
 from rollcall.members.model import Change, Status, member_from_item
-from rollcall.members.projection import derive, same_content, shown_item, single_valued, view
+from rollcall.members.projection import derive, same_content, single_valued, view
 from rollcall.members.recompute import recompute_member
 from rollcall.people import event_log, store
 from rollcall.people.addresses import last_said, rank_of, stands
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
     from rollcall.people.model import LoggedEvent
 
 FAR_FUTURE = timedelta(hours=24)
+# Seconds in which events of a batch are begun, of the 30 that a worker has.
+LONGEST = 18.0
 Items = dict[tuple[str, str], dynamo.Item | None]
 
 
@@ -98,7 +101,7 @@ class _Task:
 
 @dataclass(slots=True)
 class _Ahead:
-    """Persons and members by id as they were a moment ago, or as this batch wrote them."""
+    """Persons and members by id as they were a moment ago."""
 
     persons: dict[str, PersonRecord] = field(default_factory=dict)
     members: dict[str, Member] = field(default_factory=dict)
@@ -134,39 +137,58 @@ def apply_events(hub_id: str, event_ids: Iterable[str], look_until: float = math
         Event id → what it did, or nothing if it was settled before or waits, or what went wrong. That is noted at the
         event, which stays new and comes again.
     """
+    end = _clock() + LONGEST
     wanted = list(dict.fromkeys(event_ids))
     tasks: list[_Task] = []
     with suppress(Exception):  # what cannot be read among others fails where it is read by itself
         tasks = _at_once(hub_id, wanted)
-    _apply_together(hub_id, tasks)
+    _apply_together(hub_id, tasks, end)
     found: Results = {task.logged.event_id: task.trouble or task.told for task in tasks if task.trouble or task.told}
     for event_id in wanted:
         if event_id not in found:
             try:
-                found[event_id] = _apply_alone(hub_id, event_id, look_until)
+                found[event_id] = _apply_alone(hub_id, event_id, look_until, end)
             except Exception as exc:  # noqa: BLE001 - one event's failure must not fail the others
                 found[event_id] = exc
     for event_id, what in found.items():
         if isinstance(what, Exception):
-            trouble = what.code if isinstance(what, RollcallError) else RollcallError.code
-            with suppress(TransientError, UnstorableError):
-                event_log.note_trouble(hub_id, event_id, trouble, now())
+            _note_trouble(hub_id, event_id, what)
     return found
 
 
+def _note_trouble(hub_id: str, event_id: str, what: Exception) -> None:
+    trouble = what.code if isinstance(what, RollcallError) else RollcallError.code
+    try:
+        event_log.note_trouble(hub_id, event_id, trouble, now())
+    except Exception as exc:  # noqa: BLE001 - it comes again all the same, and so must the others be told of
+        log.warning("trouble_not_noted", **describe(exc), hub_id=hub_id)
+
+
 def _at_once(hub_id: str, event_ids: Sequence[str]) -> list[_Task]:
-    """Return those of the events that were new a moment ago and say all that there is to say."""
+    """Return those of the events that were new a moment ago and say all that there is to say; of each person the first.
+
+    Who comes again in a batch waits until the first event is settled: what it did could not be told any more where it
+    has to be applied once more, and finds the next one there already.
+    """
     found = event_log.glance(hub_id, event_ids)
     logged = [found[event_id] for event_id in event_ids if event_id in found]
-    return [
-        _Task(one, one.event)
-        for one in logged
-        if one.event and not one.event.look and one.state is EventState.NEW and not _is_far_ahead(one.event)
-    ]
+    tasks: dict[str | None, _Task] = {}
+    for one in logged:
+        if one.event and not one.event.look and one.state is EventState.NEW and not _is_far_ahead(one.event):
+            tasks.setdefault(one.person_id, _Task(one, one.event))
+    return list(tasks.values())
 
 
-def _apply_alone(hub_id: str, event_id: str, look_until: float) -> Outcome | None:
-    """Apply an event as it is now."""
+def _apply_alone(hub_id: str, event_id: str, look_until: float, end: float) -> Outcome | None:
+    """Apply an event as it is now.
+
+    Raises
+    ------
+    TransientError
+        As ``_write``, or since the time is over.
+    """
+    if _clock() > end:
+        raise TransientError
     logged = event_log.get_event(hub_id, event_id)
     if logged is None or logged.state is not EventState.NEW:
         return None
@@ -181,7 +203,7 @@ def _apply_alone(hub_id: str, event_id: str, look_until: float) -> Outcome | Non
         _settle(hub_id, logged, outcome)
         return outcome
     task = _Task(logged, event)
-    _apply_together(hub_id, [task])
+    _apply_together(hub_id, [task], end)
     if task.trouble:
         raise task.trouble
     return task.told
@@ -191,8 +213,11 @@ def _is_far_ahead(event: DirectoryEvent) -> bool:
     return from_text(event.occurred_at) > now() + FAR_FUTURE
 
 
-def _apply_together(hub_id: str, tasks: Sequence[_Task]) -> None:
-    """Write what the events say, then settle them. One that was not new any more is told nothing."""
+def _apply_together(hub_id: str, tasks: Sequence[_Task], end: float) -> None:
+    """Write what the events say, then settle them. One that was not new any more is told nothing.
+
+    Those that are not begun when the time is over are in trouble: the others must be settled before the worker ends.
+    """
     if not tasks:
         return
     with _trouble_of(*tasks):
@@ -202,7 +227,7 @@ def _apply_together(hub_id: str, tasks: Sequence[_Task]) -> None:
             for task in tasks:
                 task.told = HUB_GONE
         else:
-            _write_together(ctx, tasks)
+            _write_together(ctx, tasks, end)
     for task in tasks:
         with _trouble_of(task):
             if task.trouble is None and task.told and not _settle(hub_id, task.logged, task.told):
@@ -219,10 +244,12 @@ def _trouble_of(*tasks: _Task) -> Iterator[None]:
             task.trouble = task.trouble or exc
 
 
-def _write_together(ctx: HubContext, tasks: Sequence[_Task]) -> None:
+def _write_together(ctx: HubContext, tasks: Sequence[_Task], end: float) -> None:
     ahead = _read_ahead(ctx, tasks)
     for task in tasks:
         with _trouble_of(task), _unless_refused(task):
+            if _clock() > end:
+                raise TransientError
             _write(ctx, task, ahead)
     written = [task for task in tasks if task.known and not task.trouble]
     with _trouble_of(*written):
@@ -305,15 +332,13 @@ def _read_ahead(ctx: HubContext, tasks: Sequence[_Task]) -> _Ahead:
     moved: list[str] = []
     with suppress(Exception):  # what cannot be read among others fails where it is read by itself
         ahead.persons = store.get_persons(hub_id, [_person_id(ctx, event) for event in events], consistent=False)
-        after = dict(ahead.persons)
         for event in events:
-            record = after.get(_person_id(ctx, event))
+            record = ahead.persons.get(_person_id(ctx, event))
             if record is None:
                 continue
             merged = replace(record, person=merge(record.person, event))
             if record.member_id and _standing(ctx, record, merged.person) and _is_shown(ctx, record, merged):
                 moved.append(record.member_id)
-            after[record.person_id] = merged
         ahead.members = members.get_members(hub_id, moved, consistent=False)
     return ahead
 
@@ -349,11 +374,8 @@ def _write(ctx: HubContext, task: _Task, ahead: _Ahead) -> None:
     hub_id, event = ctx.hub.hub_id, task.event
     foreseen = None if task.is_again else _foreseen(ctx, event, ahead)
     if foreseen and _is_carried_out(ctx, task, *foreseen, Admitted()):
-        known, decision = foreseen
-        _keep(ctx, ahead, decision)
-        task.is_listed = task.is_listed or _is_listed(known.member)
+        task.is_listed = task.is_listed or _is_listed(foreseen[0].member)
         return
-    ahead.persons.pop(_person_id(ctx, event), None)
     for _ in tries():
         known = _look(hub_id, event, ctx, is_again=task.is_again)
         task.is_listed = task.is_listed or _is_listed(known.member)
@@ -384,15 +406,6 @@ def _foreseen(ctx: HubContext, event: DirectoryEvent, ahead: _Ahead) -> tuple[Kn
     known = known_to_stand(record, said, member)
     decision = _decided(known, event, ctx)
     return None if decision.removal else (known, decision)
-
-
-def _keep(ctx: HubContext, ahead: _Ahead, decision: Decision) -> None:
-    """Keep what was just written, for the next event of the same person."""
-    if decision.record:
-        ahead.persons[decision.record.person_id] = replace(decision.record, rev=decision.record.rev + 1)
-    if member := decision.member:
-        shown = shown_item(view(member, ctx.hub, single_valued(ctx.catalogue)))
-        ahead.members[member.member_id] = replace(member, rev=member.rev + 1, shown=shown)
 
 
 def _is_carried_out(ctx: HubContext, task: _Task, known: Known, decision: Decision, admitted: Admitted) -> bool:

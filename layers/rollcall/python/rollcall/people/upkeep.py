@@ -81,7 +81,7 @@ def look_through(hub_id: str, at: datetime, seconds: float) -> int:
         return 0
     end = time.monotonic() + seconds
     is_anew = from_text(item["begun_at"]) + ANEW <= at
-    looked_up_to: dict[str, str] = dict(item["looked_up_to"])
+    looked_up_to: dict[str, str] = dict(item.get("looked_up_to", {}))
     overlooked = _go_through(hub_id, looked_up_to, at - ON_ITS_WAY, end, lambda events: _overlooked(hub_id, events, at))
     cursors: dict[str, str] = {} if is_anew else dict(item["cursors"])
     forgotten = _go_through(hub_id, cursors, at - KEPT, end, lambda events: _forget(events, at))

@@ -133,9 +133,13 @@ def process(event: Mapping[str, Any], handle: Callable[[Any], object]) -> dict[s
             handle(json.loads(record["body"]))
         except Exception as exc:  # noqa: BLE001 - one record's failure must not fail the others
             failures.append({"itemIdentifier": record["messageId"]})
-            attempt = int(record.get("attributes", {}).get("ApproximateReceiveCount", "1"))
-            log.error("record_failed", **describe(exc), attempt=attempt)
+            log.error("record_failed", **describe(exc), attempt=attempt_of(record))
     return {"batchItemFailures": failures}
+
+
+def attempt_of(record: Mapping[str, Any]) -> int:
+    """Return how often a record was handed over by now; 1 the first time."""
+    return int(record.get("attributes", {}).get("ApproximateReceiveCount", "1"))
 
 
 def fewest_first(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

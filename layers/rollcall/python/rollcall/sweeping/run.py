@@ -19,6 +19,7 @@ from rollcall.privacy import store as erasures
 from rollcall.privacy.model import DUE_SHARDS as ERASURE_SHARDS
 from rollcall.runtime import queues
 from rollcall.runtime.errors import TransientError
+from rollcall.runtime.ids import is_event_id, is_ulid
 from rollcall.runtime.observability import describe, log
 from rollcall.runtime.times import from_text, now, to_text
 from rollcall.sources import watch
@@ -131,8 +132,14 @@ def _dead_letters(turn: _Turn, at: datetime) -> None:
 
 
 def _take_letter(letter: queues.Received, at: datetime) -> int:
-    pointer = letter.pointer
-    count = event_log.look_after(pointer["hub_id"], pointer["event_id"], at) if "event_id" in pointer else False
+    match letter.pointer:
+        case {"hub_id": str(hub_id), "event_id": str(event_id)} if is_ulid(hub_id) and is_event_id(event_id):
+            count = event_log.look_after(hub_id, event_id, at)
+        case {"hub_id": str(), "replay_id": str()}:
+            count = False
+        case _:
+            log.error("letter_not_understood")
+            return 0  # it stays, and with it the alarm, for a person to look at
     queues.delete(DEAD_EVENTS, letter)
     return int(count)
 
