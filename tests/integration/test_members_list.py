@@ -26,6 +26,7 @@ from rollcall.runtime import clients, dynamo, lists
 from rollcall.runtime.ids import SHARDS, shard_of
 from tests.support.admin import call, claims_of
 from tests.support.aws import _tables
+from tests.support.listed import BOSS, NAMES, add, delete, rename
 from tests.support.meanwhile import meanwhile as let_happen
 from tests.support.units import counted
 from tests.support.world import SOURCE, World
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     Meanwhile = Callable[[str, Callable[[], None]], None]
 
 pytestmark = pytest.mark.usefixtures("aws")
-NAMES = ("Ada", "Ben", "Cid", "Dot")
-BOSS = "zora.boss@example.com"
 OTHER = "01" + "Z" * 24
 
 
@@ -52,17 +51,8 @@ def world() -> World:
 
 
 def _add(world: World, name: str, **said: Any) -> str:
-    fields: dict[str, str | None] = {"email": f"{name.lower()}@example.com", "first_name": "Kim", "last_name": name}
-    world.tell(world.event(f"{name}-added", 0, Kind.ADDED, name, fields=fields, **said))
+    add(world, name, **said)
     return world.enrol(name, roles=("mentee",))
-
-
-def _rename(world: World, name: str, to: str) -> None:
-    world.tell(world.event(f"{name}-renamed", 1, person=name, fields={"last_name": to}))
-
-
-def _delete(world: World, name: str) -> None:
-    world.tell(world.event(f"{name}-gone", 1, Kind.DELETED, name))
 
 
 def _member_id(world: World, name: str) -> str:
@@ -98,7 +88,7 @@ def _names(found: Iterable[Member]) -> list[str]:
 def test_page_goes_on_behind_the_place_of_a_member_renamed_meanwhile(world: World, meanwhile: Meanwhile) -> None:
     """They are shown under their new name in their old place; the next page begins with who comes next there."""
     hub_id = world.hub.hub_id
-    meanwhile("Ben", lambda: _rename(world, "Ben", "Zed"))
+    meanwhile("Ben", lambda: rename(world, "Ben", "Zed"))
     first, cursor = store.list_members(hub_id, limit=2)
     assert _names(member for _, member in first) == ["Ada", "Zed"]
     assert cursor == first[-1][0]
@@ -109,7 +99,7 @@ def test_page_goes_on_behind_the_place_of_a_member_renamed_meanwhile(world: Worl
 def test_search_shows_a_member_renamed_meanwhile_and_goes_on(world: World, meanwhile: Meanwhile) -> None:
     """Who is found by their old name does not end the search for all others; nobody else is found."""
     _add(world, "Benson")
-    meanwhile("Ben", lambda: _rename(world, "Ben", "Zed"))
+    meanwhile("Ben", lambda: rename(world, "Ben", "Zed"))
     path = f"/hubs/{world.hub.hub_id}/members"
     found = call("GET", path, claims_of(f"{world.hub.hub_id}:admin"), query={"q": "ben"}).json
     assert [member["last_name"] for member in found["items"]] == ["Zed", "Benson"]
@@ -129,7 +119,7 @@ def test_search_ends_where_other_names_begin(world: World) -> None:
 def test_member_deleted_meanwhile_is_on_no_page_and_ends_none(world: World, meanwhile: Meanwhile) -> None:
     """The page is empty, and the cursor leads behind them."""
     hub_id = world.hub.hub_id
-    meanwhile("Ada", lambda: _delete(world, "Ada"))
+    meanwhile("Ada", lambda: delete(world, "Ada"))
     first, cursor = store.list_members(hub_id, limit=1)
     assert first == []
     assert cursor
@@ -143,7 +133,7 @@ def test_member_deleted_meanwhile_is_on_no_page_and_ends_none(world: World, mean
 def test_member_restored_meanwhile_is_not_shown_as_deleted(world: World, meanwhile: Meanwhile) -> None:
     """Deleted members are a list of their own: who has left it is not on it."""
     for name in ("Ada", "Ben"):
-        _delete(world, name)
+        delete(world, name)
     meanwhile("Ada", lambda: _write(world, replace(_member(world, "Ada"), slices={}, manual=Manual(first_name="Ada"))))
     path = f"/hubs/{world.hub.hub_id}/members"
     found = call("GET", path, claims_of(f"{world.hub.hub_id}:privacy"), query={"status": "deleted"}).json
@@ -158,8 +148,8 @@ def test_whoever_goes_through_all_members_meets_each_once_as_they_are_now(
     monkeypatch.setattr(lists, "BATCH", 2)
     monkeypatch.setattr(lists, "PAGE", 1)
     many = world.populate(20)
-    _rename(world, "Dot", "Zed")
-    meanwhile("Cid", lambda: _delete(world, "Cid"))
+    rename(world, "Dot", "Zed")
+    meanwhile("Cid", lambda: delete(world, "Cid"))
     found = list(read(world.hub.hub_id))
     assert sorted(_names(found)) == ["Ada", "Ben", *["Okafor"] * len(many), "Zed"]
     assert {member.member_id for member in found} == {
@@ -184,7 +174,7 @@ def test_usage_counts_everybody_once_side_by_side(world: World, monkeypatch: pyt
     monkeypatch.setattr(lists, "BATCH", 7)
     monkeypatch.setattr(lists, "PAGE", 3)
     world.populate(60, Office="London")
-    _delete(world, "Ada")
+    delete(world, "Ada")
     usage = count_usage(world.hub.hub_id)
     assert (usage.members, usage.roles["mentee"], usage.options["location", "london"]) == (63, 3, 60)
     assert (usage.filled["location"], usage.several["location"]) == (60, 0)
@@ -193,7 +183,7 @@ def test_usage_counts_everybody_once_side_by_side(world: World, monkeypatch: pyt
 def test_guard_counts_whom_a_source_knows_without_reading_a_member(world: World, figure: Callable[[str], None]) -> None:
     """It asks the list alone, for what the list holds of each: events wait for it."""
     world.populate(100)
-    _delete(world, "Ada")
+    delete(world, "Ada")
     ben = _member(world, "Ben")
     (part,) = ben.slices.values()
     _write(world, replace(ben, slices={**ben.slices, OTHER: replace(part, source_id=OTHER)}))
@@ -262,7 +252,7 @@ def test_mentions_go_too_where_a_whole_page_of_members_went_meanwhile(
     _write(world, replace(noted, manual=replace(noted.manual, profile={"Sponsor": BOSS})))
     hub_id = world.hub.hub_id
     erase(hub_id, context.load(hub_id).key, "e" * 32, Subject({world.person_id("B-1"): SOURCE}), cause=Cause.REQUEST)
-    meanwhile(first, lambda: _delete(world, first))
+    meanwhile(first, lambda: delete(world, first))
     run_erasure(hub_id, "e" * 32)
     assert world.shown(_member_id(world, first))["status"] == Status.DELETED
     assert _member(world, last).manual.profile == {}

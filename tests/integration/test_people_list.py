@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import count, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +16,7 @@ from rollcall.privacy.model import Cause, Subject
 from rollcall.privacy.purge import run_erasure
 from rollcall.runtime.ids import shard_of
 from tests.support.admin import call, claims_of
+from tests.support.listed import BOSS, NAMES, add, delete, rename
 from tests.support.meanwhile import meanwhile as let_happen
 from tests.support.world import SOURCE, World
 
@@ -27,29 +28,14 @@ if TYPE_CHECKING:
     Meanwhile = Callable[[str, Callable[[], None]], None]
 
 pytestmark = pytest.mark.usefixtures("aws")
-NAMES = ("Ada", "Ben", "Cid", "Dot")
-BOSS = "zora.boss@example.com"
 
 
 @pytest.fixture
 def world() -> World:
     world = World().build()
     for name in NAMES:
-        _add(world, name)
+        add(world, name)
     return world
-
-
-def _add(world: World, name: str, **said: Any) -> None:
-    fields: dict[str, str | None] = {"email": f"{name.lower()}@example.com", "first_name": "Kim", "last_name": name}
-    world.tell(world.event(f"{name}-added", 0, Kind.ADDED, name, fields=fields, **said))
-
-
-def _rename(world: World, name: str, to: str) -> None:
-    world.tell(world.event(f"{name}-renamed", 1, person=name, fields={"last_name": to}))
-
-
-def _delete(world: World, name: str) -> None:
-    world.tell(world.event(f"{name}-gone", 1, Kind.DELETED, name))
 
 
 @pytest.fixture
@@ -70,7 +56,7 @@ def test_somebody_renamed_meanwhile_is_shown_so_in_their_old_place(world: World,
     """Order and places are those of the list, so that a file goes on behind the right one."""
     hub_id = world.hub.hub_id
     places = [place for place, _ in store.persons_after(hub_id)]
-    meanwhile("Ada", lambda: _rename(world, "Ada", "Zed"))
+    meanwhile("Ada", lambda: rename(world, "Ada", "Zed"))
     found = list(store.persons_after(hub_id))
     assert _names(found) == ["Zed", "Ben", "Cid", "Dot"]
     assert [place for place, _ in found] == places
@@ -80,7 +66,7 @@ def test_somebody_renamed_meanwhile_is_shown_so_in_their_old_place(world: World,
 def test_page_goes_on_behind_the_place_of_somebody_renamed_meanwhile(world: World, meanwhile: Meanwhile) -> None:
     """The cursor is of the list: the next page begins with who comes next there."""
     hub_id = world.hub.hub_id
-    meanwhile("Ben", lambda: _rename(world, "Ben", "Zed"))
+    meanwhile("Ben", lambda: rename(world, "Ben", "Zed"))
     first, cursor = store.list_persons(hub_id, limit=2)
     assert _names(first) == ["Ada", "Zed"]
     assert cursor == first[-1][0]
@@ -90,8 +76,8 @@ def test_page_goes_on_behind_the_place_of_somebody_renamed_meanwhile(world: Worl
 
 def test_search_shows_somebody_renamed_meanwhile_and_goes_on(world: World, meanwhile: Meanwhile) -> None:
     """Who is found by their old name does not end the search for all others."""
-    _add(world, "Benson")
-    meanwhile("Ben", lambda: _rename(world, "Ben", "Zed"))
+    add(world, "Benson")
+    meanwhile("Ben", lambda: rename(world, "Ben", "Zed"))
     path = f"/hubs/{world.hub.hub_id}/people"
     found = call("GET", path, claims_of(f"{world.hub.hub_id}:admin"), query={"q": "ben"}).json
     assert [person["last_name"] for person in found["items"]] == ["Zed", "Benson"]
@@ -100,7 +86,7 @@ def test_search_shows_somebody_renamed_meanwhile_and_goes_on(world: World, meanw
 def test_page_of_people_who_went_meanwhile_does_not_end_the_list(world: World, meanwhile: Meanwhile) -> None:
     """They are not shown, and the cursor leads behind them."""
     hub_id = world.hub.hub_id
-    meanwhile("Ada", lambda: _delete(world, "Ada"))
+    meanwhile("Ada", lambda: delete(world, "Ada"))
     first, cursor = store.list_persons(hub_id, limit=1)
     assert first == []
     assert cursor
@@ -116,10 +102,10 @@ def test_mentions_go_too_where_a_whole_page_of_the_list_went_meanwhile(
     names = (f"E{number:03d}" for number in count())
     first, last = islice((name for name in names if shard_of(world.person_id(name)) == 0), 2)
     for name in (first, last):
-        _add(world, name, attributes={"Manager": BOSS})
+        add(world, name, attributes={"Manager": BOSS})
     hub_id = world.hub.hub_id
     erase(hub_id, context.load(hub_id).key, "e" * 32, Subject({world.person_id("B-1"): SOURCE}), cause=Cause.REQUEST)
-    meanwhile(first, lambda: _delete(world, first))
+    meanwhile(first, lambda: delete(world, first))
     run_erasure(hub_id, "e" * 32)
     record = store.get_person(hub_id, world.person_id(last))
     assert record is not None
