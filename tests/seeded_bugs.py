@@ -136,7 +136,7 @@ def tombstone_stays() -> None:
         key = store.person_pk(world.hub.hub_id, world.person_id())
         held = dynamo.get(store.TABLE, key) or {}
         gone = {name: held[name] for name in ("pk", "sk", "rev", "source_id")} | {"status": "erased", "erased": True}
-        with second_at(at, lambda gone=gone: dynamo.write([dynamo.put_action(store.TABLE, gone)])) as calls:  # type: ignore[misc]
+        with second_at(at, partial(dynamo.write, [dynamo.put_action(store.TABLE, gone)])) as calls:
             sync.apply_event(world.hub.hub_id, event.event_id)
         if len(calls) < at:
             return
@@ -153,7 +153,7 @@ def rules_published_meanwhile_count() -> None:
         event = world.event("desk", 5, attributes={"Desk": "4"})
         world.record(event)
         member_id = (store.get_person(world.hub.hub_id, world.person_id()) or _nobody()).member_id or ""
-        with second_at(at, lambda world=world: publish_to_all(world, rules)) as calls:  # type: ignore[misc]
+        with second_at(at, partial(publish_to_all, world, rules)) as calls:
             sync.apply_event(world.hub.hub_id, event.event_id)
         if len(calls) < at:
             return
@@ -173,7 +173,7 @@ def recomputed_meanwhile_follows() -> None:
         event = world.event("no desk", 6, attributes={"Desk": None})
         world.record(event)
         member_id = (store.get_person(world.hub.hub_id, world.person_id()) or _nobody()).member_id or ""
-        with second_at(at, lambda world=world: publish_to_all(world, rules)) as calls:  # type: ignore[misc]
+        with second_at(at, partial(publish_to_all, world, rules)) as calls:
             sync.apply_event(world.hub.hub_id, event.event_id)
         if len(calls) < at:
             return

@@ -45,14 +45,14 @@ if TYPE_CHECKING:
 COUNTS = Path(__file__).with_name("counts.json")
 ROWS = 200  # one part of a plan
 TOGETHER = 10  # a batch of the queue
-PERSON = {
+PERSON: dict[str, Any] = {
     "external_id": "E-1",
     "email": "maya@example.com",
     "first_name": "Maya",
     "last_name": "Okafor",
     "attributes": {f"Field {number}": f"value {number}" for number in range(10)} | {"Office": "London"},
 }
-MOVED = PERSON | {"attributes": PERSON["attributes"] | {"Office": "Toronto"}}  # type: ignore[operator]
+MOVED = PERSON | {"attributes": PERSON["attributes"] | {"Office": "Toronto"}}
 STREAMED = ("PEOPLE_TABLE", "MEMBERS_TABLE")
 
 
@@ -102,7 +102,7 @@ def count_moves() -> dict[str, Any]:
         world.enrol(str(person["external_id"]), roles=("mentee",))
     found = {}
     for name, office, at_once in (("ten at a time", "Toronto", 1), ("in lists of ten", "Oslo", TOGETHER)):
-        moved = [person | {"attributes": PERSON["attributes"] | {"Office": office}} for person in people]  # type: ignore[operator]
+        moved = [person | {"attributes": PERSON["attributes"] | {"Office": office}} for person in people]
         events = [{"type": "person.updated", "data": person} for person in moved]
         with counted() as units:
             for start in range(0, TOGETHER, at_once):

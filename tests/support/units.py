@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ class Units:
     """What was used: write units by table and by index, read units by table, calls by name."""
 
     written: Counter[str] = field(default_factory=Counter)
-    read: Counter[str] = field(default_factory=Counter)
+    read: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     calls: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -146,7 +146,7 @@ class _Counter(threading.local):
 
     def _add(self, table: str, units: float) -> None:
         with self._lock:
-            self.units.read[table.removeprefix("test-")] += units  # type: ignore[assignment]
+            self.units.read[table.removeprefix("test-")] += units
 
 
 def _requests(call: str, asked: Item) -> list[tuple[str, Item, int]]:
