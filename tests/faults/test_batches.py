@@ -211,7 +211,7 @@ def test_trouble_that_cannot_be_noted_is_nobody_elses(monkeypatch: pytest.Monkey
     monkeypatch.setattr(sync, "_write", failing)
     monkeypatch.setattr(event_log, "note_trouble", denied)
     records = [_record(world, good, "a"), _record(world, bad, "b")]
-    odd: Any = 5
+    odd: Any = ["no", "id"]
     records.append(_record(world, odd, "c"))
     answer = function("sync_member")({"Records": records}, None)
     assert [one["itemIdentifier"] for one in answer["batchItemFailures"]] == ["b", "c"]

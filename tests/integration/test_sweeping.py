@@ -104,7 +104,9 @@ def test_dead_letter_of_an_event_is_left_to_the_sweep(aws: None, monkeypatch: py
     assert [pointer["event_id"] for pointer in _pointers()] == [stuck.event_id]
 
 
-@pytest.mark.parametrize("body", ["3", "null", "[]", "{}", '{"hub_id":"H","event_id":5}', '{"event_id":"x"}', "no"])
+@pytest.mark.parametrize(
+    "body", ["3", "null", "[]", "{}", '{"hub_id":"H","event_id":5}', '{"hub_id":"H","event_id":"x"}', "no"]
+)
 def test_letter_that_is_no_pointer_stays_and_stops_nothing(aws: None, body: str) -> None:
     """A person has to look at it: the alarm on the dead letters stays on, and the sweep does not fail over it."""
     client, url = clients.sqs(), env(run.DEAD_EVENTS)
